@@ -1,0 +1,1 @@
+"""Benchmarks: each module is a program (`python -m bench.boot`) that measures one thing and prints it."""

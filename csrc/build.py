@@ -1,0 +1,91 @@
+"""The cffi build of vmm._vmk: declarations from csrc/include/, sources from csrc/, Unicorn linked in statically.
+
+The linker's --wrap sends calls of an engine function f to our __wrap_f and keeps the original as __real_f; csrc/engine/ defines
+each of them. Unicorn's archive is linked whole and hidden, so that the copy that `import unicorn` loads lives beside it.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+
+from cffi import FFI
+
+CSRC = Path(__file__).resolve().parent
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
+
+# Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper is named beside it.
+WRAPPED = [
+    "gen_intermediate_code",  # engine/translate.c
+    "tcg_gen_callN",
+    "cpu_ldub_code",
+    "cpu_lduw_code",
+    "cpu_ldl_code",
+    "cpu_ldq_code",
+    "helper_check_exit_request",  # engine/count.c
+    "cpu_restore_state",
+    "cpu_loop_exit_noexc",
+    "tb_invalidate_phys_page_fast",  # engine/code_pages.c
+    "tlb_reset_dirty_by_vaddr",
+    "tlb_flush",  # engine/tlb.c
+    "tlb_flush_page",
+    "helper_inb",  # engine/helpers.c
+    "helper_inw",
+    "helper_inl",
+    "helper_outb",
+    "helper_outw",
+    "helper_outl",
+    "helper_cpuid",
+    "helper_rdtsc",
+    "helper_rdtscp",
+    "helper_rdpmc",
+    "helper_rdmsr",
+    "helper_wrmsr",
+    "helper_rdrand",
+    "helper_syscall",
+    "helper_sysenter",
+    "helper_hlt",
+    "helper_pause",
+    "helper_mwait",
+    "helper_monitor",
+    "helper_read_crN",
+    "helper_write_crN",
+    "helper_iret_protected",
+]
+WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
+
+
+def package_dir(name: str) -> Path:
+    """The folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"the build needs the package {name!r}: pip install {name}")
+    return Path(spec.origin).parent
+
+
+def declarations(header: Path) -> str:
+    """What cffi reads of a header: everything but preprocessor lines."""
+    return re.sub(r"^#.*\n", "", header.read_text(), flags=re.MULTILINE)
+
+
+def builder() -> FFI:
+    unicorn, capstone = package_dir("unicorn"), package_dir("capstone")
+    ffi = FFI()
+    for name in HEADERS:
+        ffi.cdef(declarations(CSRC / "include" / name))
+    wraps = [f"-Wl,--wrap={name}_x86_64" for name in WRAPPED] + [f"-Wl,--wrap={name}" for name in WRAPPED_PLAIN]
+    root = CSRC.parent
+    ffi.set_source(
+        "vmm._vmk",
+        "".join(f'#include "{name}"\n' for name in HEADERS),
+        sources=[str(path.relative_to(root)) for path in sorted(CSRC.glob("*/*.c"))],
+        depends=[str(path.relative_to(root)) for path in sorted(CSRC.glob("**/*.[h]")) + sorted(CSRC.glob("**/*.def"))],
+        include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
+        extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
+        extra_compile_args=["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-math-errno",
+                            "-Wno-missing-field-initializers"],
+        extra_link_args=[*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm"],
+    )
+    return ffi
+
+
+ffibuilder = builder()

@@ -1,0 +1,78 @@
+/* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
+ *
+ * The first two fields are what every translated block reads and writes as it begins; everything found from a helper's argument hangs
+ * on this struct, never on a file-scope variable. */
+#ifndef VMK_CORE_VCPU_H
+#define VMK_CORE_VCPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/board.h"
+#include "engine/guest.h"
+#include "vmk_sbe.h"
+
+struct vm;
+struct engine_tlb;
+
+enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
+
+/* Requests from other vCPUs, devices and threads; served at the next block start on the vCPU's turn. */
+enum vcpu_request {
+    REQ_INTERRUPT = 1,  /* look whether an external interrupt can be taken */
+    REQ_NMI = 2,
+    REQ_INIT = 4,
+    REQ_SIPI = 8,
+    REQ_TURN = 16,      /* give up the turn */
+    REQ_STOP = 32,      /* leave the engine: the VM's run ends */
+};
+
+struct vcpu_stats {
+    uint64_t trap[SBE_CLASS_COUNT];        /* by class of instruction, rewritten or reached through a wrapped helper */
+    uint64_t exception[32];
+    uint64_t interrupt[256];
+    uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
+};
+
+struct vcpu {
+    uint64_t icount;            /* retired instructions, exact at block starts */
+    uint64_t limit;             /* a block that starts at or past this count calls the safe point first */
+    atomic_uint request;        /* bits of enum vcpu_request */
+    unsigned id;
+    struct vm *vm;
+    struct board *board;
+    struct guest *guest;
+    void *uc, *cpu, *tcg;       /* the engine, its CPU and its translator */
+    void *memory_region, *mmio_region;
+    struct engine_tlb *tlb;
+    enum vcpu_state state;
+    uint8_t sipi_vector;
+    uint64_t turn_end;          /* icount at which this turn ends */
+    bool nmi_pending;
+    bool triple_fault;
+
+    /* Where a fault was raised, so that the instructions of its block that did not run are taken back from icount. */
+    bool fault_restored, fault_at_fetch, delivering;
+    uintptr_t smc_caller, native_ra;
+
+    /* The block being translated: what the scan found and where its bytes are. */
+    struct sbe_scan scan;
+    const struct sbe_patch *patch;    /* the site whose instruction is being translated, or NULL */
+    uint64_t code_page[2];      /* linear page addresses whose bytes `code_host` maps */
+    const uint8_t *code_host[2];
+    unsigned next_patch;        /* the first patch the translator has not passed */
+    void *count_op;             /* the translator's operation that loads the block's instruction count */
+    bool translating;
+
+    /* MSRs and timers the engine does not keep. */
+    uint32_t cpuid[6];          /* feature words of the model, enum cpuid_word */
+    int64_t tsc_offset;
+    uint64_t feature_control, debugctl, spec_ctrl, microcode;
+    uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
+    uint64_t monitor_address, random;
+
+    struct vcpu_stats stats;
+};
+
+#endif

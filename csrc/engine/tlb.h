@@ -1,0 +1,23 @@
+/* The engine's TLB, filled and flushed by us. See tlb.c. */
+#ifndef VMK_ENGINE_TLB_H
+#define VMK_ENGINE_TLB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/private.h"
+
+struct vcpu;
+
+/* Physical addresses inside the engine: RAM and ROM by their offset, everything else here, by guest-physical address. */
+#define ENGINE_MMIO_BASE (1ull << 39)
+#define ENGINE_MMIO_SIZE (1ull << 39)
+
+int tlb_create(struct vcpu *v);
+void tlb_destroy(struct vcpu *v);
+tlb_fill_fn tlb_fill;
+
+/* Page `page` now holds code: no TLB entry of this engine may store to it without trapping. */
+void tlb_protect_page(struct vcpu *v, uint64_t page);
+
+#endif

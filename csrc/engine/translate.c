@@ -1,0 +1,172 @@
+/* Scan before execution at the engine's fetch.
+ *
+ * When the engine is about to translate a block, its bytes are scanned (sbe/) and the translator then reads code through the functions
+ * here: bytes inside a patch come from the scan, all others from guest memory, which is never changed. The instruction that the
+ * translator finds in a patch is one of two whose helper call we recognise, and whose argument we replace by the site's number: at run
+ * time a trap arrives in C knowing its site, with nothing looked up. Blocks also get their instruction count here (count.c).
+ * Leaves out: what is sensitive and what replaces it (sbe/), what a trap does (cpu/trap.c). */
+#include <string.h>
+
+#include "core/vcpu.h"
+#include "core/vm.h"
+#include "engine/engine.h"
+#include "engine/helpers.h"
+#include "engine/private.h"
+
+#define PAGE_MASK (~(PAGE_SIZE - 1))
+
+void __real_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
+void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
+void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
+void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
+
+static enum sbe_mode block_mode(uint32_t flags)
+{
+    if (flags & FLAG_VM)
+        return SBE_MODE_VM86;
+    return flags & HF_CS64 ? SBE_MODE_64 : flags & HF_CS32 ? SBE_MODE_32 : SBE_MODE_16;
+}
+
+/* The byte at a linear address of the block, through the two pages a block may touch. May raise the guest's #PF, as the translator's
+ * own fetch of that byte would. */
+static const uint8_t *code_at(struct vcpu *v, uint64_t va)
+{
+    unsigned n = v->code_host[0] && (va & PAGE_MASK) != v->code_page[0];
+    if (!v->code_host[n] || (va & PAGE_MASK) != v->code_page[n]) {
+        void *host = NULL;
+        get_page_addr_code_hostp_x86_64(v->guest, va & PAGE_MASK, &host);
+        v->code_page[n] = va & PAGE_MASK;
+        v->code_host[n] = host;
+    }
+    return v->code_host[n] + (va & ~PAGE_MASK);
+}
+
+/* Scan on, so that `va` is settled. An instruction that crosses into the second page is scanned from a copy of both parts. */
+static void scan_on(struct vcpu *v, uint64_t va)
+{
+    struct sbe_scan *s = &v->scan;
+    uint8_t both[SBE_MAX_INSN * 2 + PAGE_SIZE];
+    uint64_t room = PAGE_SIZE - (s->resume & ~PAGE_MASK);
+    const uint8_t *from = code_at(v, s->resume);
+    uint64_t before = s->end;
+    if (va - s->resume >= room || s->truncated) {
+        const uint8_t *second = code_at(v, (s->resume & PAGE_MASK) + PAGE_SIZE);
+        if (room <= SBE_MAX_INSN * 2) {
+            memcpy(both, from, room);
+            memcpy(both + room, second, PAGE_SIZE);
+            from = both;
+            room += PAGE_SIZE;
+        }
+    }
+    if (sbe_scan_more(v->vm->sbe, from, room, s) < 0 || (s->end <= va && s->end == before))
+        s->end = va + 1; /* undecodable: the engine raises #UD there from the original bytes */
+}
+
+static void settle(struct vcpu *v, uint64_t va)
+{
+    for (unsigned tries = 0; va >= v->scan.end && tries < 8192; tries++)
+        scan_on(v, va);
+}
+
+static const struct sbe_patch *patch_at(struct vcpu *v, uint64_t va)
+{
+    const struct sbe_scan *s = &v->scan;
+    while (v->next_patch && s->patch[v->next_patch - 1].pc + s->patch[v->next_patch - 1].len > va)
+        v->next_patch--;
+    while (v->next_patch < s->n && s->patch[v->next_patch].pc + s->patch[v->next_patch].len <= va)
+        v->next_patch++;
+    return v->next_patch < s->n && s->patch[v->next_patch].pc <= va ? &s->patch[v->next_patch] : NULL;
+}
+
+static uint8_t fetch_byte(struct vcpu *v, uint64_t va)
+{
+    settle(v, va);
+    const struct sbe_patch *p = patch_at(v, va);
+    if (!p)
+        return *code_at(v, va);
+    if (p->pc == va)
+        v->patch = p;
+    if (p->len == 1 && sbe_site(v->vm->sbe, p->site)->shape == SBE_END)
+        return v->scan.cpl ? 0xcf : 0xf4; /* IRET, HLT: the one-byte instructions that end a block */
+    return p->bytes[va - p->pc];
+}
+
+static uint64_t fetch(struct vcpu *v, uint64_t va, unsigned size)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < size; i++)
+        value |= (uint64_t)fetch_byte(v, va + i) << (8 * i);
+    return value;
+}
+
+#define FETCH(name, type, size)                                      \
+    type __real_##name(struct guest *env, uint64_t va);              \
+    type __wrap_##name(struct guest *env, uint64_t va);              \
+    type __wrap_##name(struct guest *env, uint64_t va)               \
+    {                                                                \
+        struct vcpu *v = UC_OWNER(env->uc);                          \
+        return v->translating ? (type)fetch(v, va, size) : __real_##name(env, va); \
+    }
+FETCH(cpu_ldub_code_x86_64, uint32_t, 1)
+FETCH(cpu_lduw_code_x86_64, uint32_t, 2)
+FETCH(cpu_ldl_code_x86_64, uint32_t, 4)
+FETCH(cpu_ldq_code_x86_64, uint64_t, 8)
+
+static void begin_block(struct vcpu *v, const struct tb *tb)
+{
+    uint64_t room = PAGE_SIZE - (tb->pc & ~PAGE_MASK);
+    v->code_host[0] = v->code_host[1] = NULL;
+    v->patch = NULL;
+    v->next_patch = 0;
+    v->stats.blocks++;
+    const uint8_t *code = code_at(v, tb->pc);
+    if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0) {
+        v->scan.n = 0;
+        v->scan.end = UINT64_MAX;
+        v->vm->sbe_failed = true; /* reported when the run ends: nothing may execute unscanned */
+        engine_kick(v);
+    }
+}
+
+void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
+{
+    struct vcpu *v = UC_OWNER(CPU_UC(cpu));
+    begin_block(v, tb);
+    v->translating = true;
+    v->count_op = NULL;
+    __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
+    v->translating = false;
+    if (v->count_op)
+        TCG_OP_ARG(v->count_op, 1) = tb->icount;
+}
+
+/* Constants come back as offsets from the translator's context; calls take pointers to temporaries. */
+static void *constant32(void *ctx, uint32_t value)
+{
+    return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
+}
+
+static void *last_op(void *ctx)
+{
+    return TCG_OPS(ctx)->prev->prev->next;
+}
+
+static bool is_trap_helper(const void *func)
+{
+    return func == (void *)__wrap_helper_outb_x86_64 || func == (void *)__wrap_helper_syscall_x86_64 ||
+           func == (void *)__wrap_helper_hlt_x86_64 || func == (void *)__wrap_helper_iret_protected_x86_64;
+}
+
+void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
+        args[0] = (char *)ctx + (uintptr_t)tcg_const_i64_x86_64(ctx, (int64_t)(uintptr_t)v);
+        args[1] = constant32(ctx, 0);
+        v->count_op = last_op(ctx);
+    } else if (v->patch && is_trap_helper(func)) {
+        args[1] = constant32(ctx, v->patch->site | TRAP_TAG);
+        v->patch = NULL;
+    }
+    __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
+}

@@ -1,0 +1,213 @@
+/* The face Python sees: enums, structs and prototypes only. cffi reads this same file, so it holds no macros with values, no
+ * conditionals beyond the guard, and no inline functions.
+ *
+ * Reading order of the monitor: core/vm.h (life of a VM) - core/board.h (chips) - engine/engine.h (the guest CPU) -
+ * sbe/sbe.h (scan before execution) - cpu/ (what a trap does) - mem/ (who owns a page). */
+#ifndef VMK_API_H
+#define VMK_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Host failures; guest faults are injected and never appear here. The text is vmk_error(vm). */
+enum vmk_error_code {
+    VMK_OK = 0,
+    VMK_EINVAL = -1,    /* a caller's argument is out of range */
+    VMK_ENOMEM = -2,
+    VMK_ERANGE = -3,    /* an address outside guest memory */
+    VMK_EBUSY = -4,     /* a range is claimed, an inbox is full */
+    VMK_EENGINE = -5,   /* the engine refused or does not match the pinned version */
+    VMK_ESTATE = -6,    /* a saved state does not fit this VM */
+    VMK_EBUG = -7,      /* our own defect: the VM is stopped */
+};
+
+enum vmk_channel { VMK_COM1 = 0, VMK_COM2 = 1, VMK_DEBUGCON = 2, VMK_CHANNELS = 3 };
+
+enum vmk_request { VMK_REQ_NONE = 0, VMK_REQ_RESET = 1, VMK_REQ_POWEROFF = 2, VMK_REQ_DEBUG_EXIT = 3 };
+
+enum vmk_time { VMK_TIME_VIRTUAL = 0, VMK_TIME_REAL = 1, VMK_TIME_MANUAL = 2 };
+
+enum vmk_trace_kind {
+    VMK_TRACE_TRAP = 0,       /* a: rip, b: site, c: class */
+    VMK_TRACE_EXCEPTION = 1,  /* a: rip, b: vector, c: error code */
+    VMK_TRACE_INTERRUPT = 2,  /* a: rip, b: vector */
+    VMK_TRACE_PORT_READ = 3,  /* a: port, b: value, c: size */
+    VMK_TRACE_PORT_WRITE = 4,
+    VMK_TRACE_MMIO_READ = 5,  /* a: address, b: value, c: size */
+    VMK_TRACE_MMIO_WRITE = 6,
+    VMK_TRACE_UNCLAIMED = 7,  /* a: address, b: value, c: size | 0x100 write | 0x200 MMIO */
+    VMK_TRACE_MSR = 8,        /* a: index, b: value, c: 0 read 1 write 2 refused read 3 refused write */
+    VMK_TRACE_SYSCALL = 9,
+    VMK_TRACE_IPI = 10,       /* a: destination, b: vector, c: mode */
+    VMK_TRACE_RESET = 11,
+    VMK_TRACE_KINDS = 12,
+};
+
+struct vmk_trace_event {
+    uint64_t time, a, b, c;
+    uint16_t kind, cpu;
+    uint32_t reserved;
+};
+
+struct vmk_config {
+    uint64_t memory;          /* bytes of guest RAM, a multiple of 4096 */
+    uint64_t rtc_epoch;       /* seconds since 1970 the RTC shows at power-on */
+    uint32_t cpus;            /* 1 to 64; a board without CPUs (tests) still has this many local APICs */
+    uint32_t time_mode;       /* enum vmk_time */
+    uint32_t sbe_profile;     /* enum sbe_profile: full, adaptive, off */
+    uint32_t cpu_model;       /* row of cpu/cpuid.c */
+    uint32_t quantum;         /* instructions per turn, 0 = 50 000 */
+    uint32_t msr_ignore;      /* unknown MSRs read as zero instead of #GP */
+    uint32_t debug_exit_port; /* 0 = none */
+    uint32_t trace_mask;      /* bit per enum vmk_trace_kind */
+};
+
+/* What a page of a VM's memory is for. */
+enum vmk_srat_purpose { VMK_SRAT_FREE = 0, VMK_SRAT_GUEST_RAM = 1, VMK_SRAT_ROM = 2, VMK_SRAT_SHARED = 3, VMK_SRAT_BALLOON = 4,
+                        VMK_SRAT_PURPOSES = 5 };
+
+struct vmk_srat_summary {
+    uint64_t page_size, dirty, code, pinned;
+    uint64_t pages[5]; /* by purpose */
+    uint32_t owner, reserved;
+};
+
+enum vmk_cpu_mode { VMK_MODE_RESET = 0, VMK_MODE_REAL = 1, VMK_MODE_PROTECTED = 2, VMK_MODE_LONG = 3 };
+
+/* The boot CPU's state when it starts. */
+struct vmk_boot {
+    uint64_t entry;        /* RIP */
+    uint64_t reg[16];      /* rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
+    uint64_t cr3;          /* long mode: root of the page tables */
+    uint64_t gdt_base;
+    uint32_t gdt_limit;
+    uint32_t mode;         /* enum vmk_cpu_mode */
+    uint16_t cs, ds;       /* selectors; in real mode CS:IP's segment */
+    uint16_t reserved[2];
+};
+
+enum vmk_exit_reason {
+    VMK_EXIT_OUTPUT = 1,       /* a watched channel has a whole line, or went quiet with part of one */
+    VMK_EXIT_REQUEST = 2,      /* power-off, reset or debug exit: see request and value */
+    VMK_EXIT_TIME = 3,         /* the time in vmk_run was reached */
+    VMK_EXIT_INSTRUCTIONS = 4,
+    VMK_EXIT_TRIPLE_FAULT = 5,
+    VMK_EXIT_HALTED = 6,       /* every CPU that runs has halted with interrupts off and no NMI can come */
+    VMK_EXIT_IDLE = 7,         /* all CPUs wait and no timer is armed: only input can wake the VM */
+    VMK_EXIT_STOPPED = 8,      /* vmk_stop() */
+    VMK_EXIT_ERROR = 9,        /* a host failure: vmk_error() */
+};
+
+struct vmk_run {
+    uint64_t until_time;          /* ns of VM time, or UINT64_MAX */
+    uint64_t until_instructions;  /* of all CPUs, or UINT64_MAX */
+    uint32_t watch_output;        /* bit per channel whose lines end the run */
+    uint32_t wait_for_input;      /* real time: wait in idle instead of returning VMK_EXIT_IDLE */
+};
+
+struct vmk_exit {
+    uint32_t reason;    /* enum vmk_exit_reason */
+    uint32_t request;   /* enum vmk_request */
+    uint32_t value;     /* of a debug exit */
+    uint32_t cpu;
+};
+
+/* Counters since power-on. Arrays are indexed as named. */
+struct vmk_stats {
+    uint64_t instructions, vm_ns;
+    uint64_t traps[64];          /* by class: vmk_sbe_class_name() */
+    uint64_t exceptions[32];     /* by vector */
+    uint64_t interrupts[256];    /* by vector */
+    uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
+    uint64_t unclaimed_reads, unclaimed_writes;
+    uint64_t sbe_blocks, sbe_clean, sbe_instructions, sbe_candidates, sbe_sites;
+    double sbe_seconds;
+};
+
+struct vmk_site {
+    uint64_t pc, hits;
+    uint32_t cls, insn;      /* vmk_sbe_class_name(), vmk_sbe_insn() */
+    uint8_t mode, cpl, policy, shape, len, reserved[3];
+    uint8_t bytes[16], replacement[16];
+};
+
+struct vmk_segment {
+    uint64_t base;
+    uint32_t limit, flags;
+    uint32_t selector, reserved;
+};
+
+/* One CPU between runs. */
+struct vmk_registers {
+    uint64_t reg[16];
+    uint64_t rip, rflags, cr0, cr2, cr3, cr4, cr8, efer;
+    uint64_t dr[8];
+    uint64_t icount;
+    struct vmk_segment seg[6];   /* es cs ss ds fs gs */
+    struct vmk_segment ldt, tr, gdt, idt;
+    uint32_t cpl, state;         /* state: 0 running, 1 halted, 2 waiting for SIPI */
+};
+
+/* What the VGA shows. columns and rows are 0 in a graphics mode, which is not rendered. */
+struct vmk_screen {
+    uint32_t columns, rows, cell_width, cell_height;
+    int32_t cursor;                     /* row * columns + column, or -1 */
+    uint32_t cursor_first, cursor_last; /* its lines within the cell */
+    uint32_t font[2];                   /* where in plane 2 the glyphs start, 32 bytes each: attribute bit 3 clear, set */
+    uint8_t on, blinks, repeats_line_graphics, blink_shown, cursor_shown;
+    uint8_t palette[16][3];
+};
+
+/* The VM. Every call but vmk_stop and vmk_post_* belongs to one thread at a time. Calls return 0 or a negative vmk_error_code; the
+ * text is vmk_error(vm). */
+struct vm;
+struct vm *vmk_create(const struct vmk_config *config, char *error, size_t error_size);
+void vmk_destroy(struct vm *vm);
+const char *vmk_error(struct vm *vm);
+
+/* Guest-physical memory through the checked accessors. */
+int vmk_ram_read(struct vm *vm, uint64_t gpa, void *buffer, size_t length);
+int vmk_ram_write(struct vm *vm, uint64_t gpa, const void *buffer, size_t length);
+/* Guest-linear memory of a CPU, as much as is mapped: bytes read. */
+size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buffer, size_t length);
+int vmk_set_rom(struct vm *vm, const void *bytes, size_t length);
+int vmk_fwcfg_add(struct vm *vm, uint32_t key, const void *bytes, size_t length);
+
+int vmk_boot(struct vm *vm, const struct vmk_boot *boot);
+int vmk_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *exit);
+void vmk_stop(struct vm *vm);
+uint64_t vmk_now(struct vm *vm);
+
+/* Guest output: copies up to `size` bytes out and removes them; the number copied. */
+size_t vmk_output(struct vm *vm, uint32_t channel, void *buffer, size_t size);
+/* Input, from any thread, delivered at VM time `when` (0: at once). VMK_EBUSY: the inbox is full, try again later. */
+int vmk_post_serial(struct vm *vm, uint32_t channel, const void *bytes, size_t length, uint64_t when);
+int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t when);
+int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when);
+int vmk_post_power_button(struct vm *vm, uint64_t when);
+
+/* Text screen. cells has room for 16384: character | attribute << 8, columns * rows of them are set. */
+int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells);
+/* VGA plane 2, 65536 bytes: the fonts. */
+int vmk_screen_font(struct vm *vm, uint8_t *plane);
+
+int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out);
+void vmk_stats(struct vm *vm, struct vmk_stats *out);
+uint32_t vmk_site_count(struct vm *vm);
+int vmk_site(struct vm *vm, uint32_t index, struct vmk_site *out);
+void vmk_srat(struct vm *vm, struct vmk_srat_summary *out);
+/* Newest events last: up to `max` of those recorded; the number copied. `fresh`: only those not copied before. */
+size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool fresh);
+
+/* All state but RAM (CPUs, chips, clock) as bytes; and RAM pages ever written, for hashing. */
+size_t vmk_state_size(struct vm *vm);
+int vmk_state_save(struct vm *vm, void *buffer, size_t size);
+size_t vmk_written_pages(struct vm *vm, uint64_t *pages, size_t max);
+
+/* CPU models by row; NULL past the last. */
+const char *vmk_cpu_model(uint32_t row);
+const char *vmk_cpu_model_text(uint32_t row);
+const char *vmk_engine_version(void);
+
+#endif

@@ -1,0 +1,45 @@
+/* SRAT, the system resource allocation table: the vmkernel's account of every page of a VM's memory.
+ *
+ * For each page: whose it is, what for, and flags. Snapshots, dirty logging, ballooning, page sharing and vMotion all read this one
+ * table. (Not the ACPI table of the same name, which tells a guest about NUMA.) */
+#ifndef VMK_MEM_SRAT_H
+#define VMK_MEM_SRAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmk_api.h"
+
+struct srat {
+    uint64_t pages;          /* RAM, then ROM */
+    uint8_t *flags;          /* enum srat_flag */
+    uint8_t *purpose;        /* enum vmk_srat_purpose */
+    uint64_t *code_mask;     /* per page: bit = vCPU whose engine holds blocks of it */
+    uint32_t *dirty;         /* pages dirtied since the log was cleared, in order of first write */
+    uint64_t ndirty;
+    uint32_t owner;          /* VM id, the same for every page until pages are shared */
+};
+
+enum srat_flag {
+    SRAT_DIRTY = 1,          /* written since the dirty log was cleared */
+    SRAT_CODE = 2,           /* some engine holds translated blocks of it */
+    SRAT_WRITABLE = 4,       /* some engine's TLB may hold a direct write entry */
+    SRAT_PINNED = 8,
+};
+
+int srat_init(struct srat *s, uint64_t ram_pages, uint64_t rom_pages, uint32_t owner);
+void srat_free(struct srat *s);
+void srat_summary(const struct srat *s, struct vmk_srat_summary *out);
+
+/* Before the first change of a page. */
+void srat_touch_slow(struct srat *s, uint64_t page);
+static inline void srat_touch(struct srat *s, uint64_t page)
+{
+    if (!(s->flags[page] & SRAT_DIRTY))
+        srat_touch_slow(s, page);
+}
+
+/* Forget which pages are dirty. Engines must flush their TLBs afterwards, so that later writes are seen. */
+void srat_clear_dirty(struct srat *s);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Owns the byte prefilter.
+ *
+ * Whatever the alignment, an instruction of the table contains its opcode: one wanted byte, or 0F and a wanted
+ * byte (and a wanted ModRM), with nothing but prefixes in front. So code without such a pattern has no candidate
+ * at any alignment, and where the first pattern stands, only an instruction that starts in the run of prefix bytes
+ * before it can be one. The tables hold what the current policies want: in the adaptive profile nothing but 0F
+ * opcodes, so that memchr() does the work.
+ */
+#include "prefilter.h"
+
+#include <string.h>
+
+#include "decode.h"
+#include "match.h"
+
+static void want_two_byte(struct sbe_prefilter *filter, const struct sbe_form *form, unsigned opcode)
+{
+    if (form->modrm == SBE_MODRM_NONE) {
+        filter->second[opcode] = SBE_SECOND_YES;
+        return;
+    }
+    if (filter->second[opcode] == SBE_SECOND_NO)
+        filter->second[opcode] = SBE_SECOND_BY_MODRM;
+    for (unsigned modrm = 0; modrm < 256; modrm++) {
+        if (sbe_form_takes_modrm(form, (uint8_t)modrm))
+            filter->modrm[opcode][modrm / 8] |= (uint8_t)(1u << modrm % 8);
+    }
+}
+
+static void want_form(struct sbe_prefilter *filter, const struct sbe_form *form)
+{
+    for (unsigned opcode = form->opcode; opcode <= sbe_form_last(form); opcode++) {
+        if (form->map == SBE_MAP_ONE)
+            filter->one[opcode] = 1;
+        else if (form->map == SBE_MAP_0F)
+            want_two_byte(filter, form, opcode);
+        else
+            filter->second[form->map == SBE_MAP_0F38 ? 0x38 : 0x3a] = SBE_SECOND_YES;
+    }
+    if (form->map == SBE_MAP_ONE)
+        filter->any_one = true;
+    else
+        filter->any_two = true;
+}
+
+void sbe_prefilter_build(struct sbe_prefilter *filter, const bool wanted[SBE_INSN_COUNT])
+{
+    memset(filter, 0, sizeof(*filter));
+    for (unsigned insn = 0; insn < SBE_INSN_COUNT; insn++) {
+        for (unsigned i = 0; wanted[insn] && i < sbe_rows[insn].form_count; i++)
+            want_form(filter, &sbe_rows[insn].forms[i]);
+    }
+}
+
+/* A byte that is not there yet counts as the worst it could be. */
+static bool two_byte_hit(const struct sbe_prefilter *filter, const uint8_t *escape, const uint8_t *end)
+{
+    if (end - escape < 2)
+        return true;
+    unsigned action = filter->second[escape[1]];
+    if (action != SBE_SECOND_BY_MODRM)
+        return action == SBE_SECOND_YES;
+    return end - escape < 3 || (filter->modrm[escape[1]][escape[2] / 8] & 1u << escape[2] % 8);
+}
+
+static const uint8_t *find_two_byte(const struct sbe_prefilter *filter, const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (at = memchr(at, 0x0f, (size_t)(end - at)))) {
+        if (two_byte_hit(filter, at, end))
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
+static const uint8_t *find_any(const struct sbe_prefilter *filter, const uint8_t *at, const uint8_t *end)
+{
+    for (; at < end; at++) {
+        if (filter->one[*at] || (*at == 0x0f && filter->any_two && two_byte_hit(filter, at, end)))
+            return at;
+    }
+    return NULL;
+}
+
+static size_t start_of_prefixes(enum sbe_mode mode, const uint8_t *code, size_t from, size_t at)
+{
+    for (unsigned n = 0; at > from && n < SBE_MAX_INSN - 1 && sbe_is_prefix(mode, code[at - 1]); n++)
+        at--;
+    return at;
+}
+
+struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *code,
+                                    size_t from, size_t to)
+{
+    const uint8_t *hit = NULL;
+    if (filter->any_one)
+        hit = find_any(filter, code + from, code + to);
+    else if (filter->any_two)
+        hit = find_two_byte(filter, code + from, code + to);
+    else
+        return (struct sbe_clean){.clean = to, .dirty = to};
+    size_t at = hit ? (size_t)(hit - code) : to, clean = start_of_prefixes(mode, code, from, at);
+    return (struct sbe_clean){.clean = clean, .dirty = hit ? at + 1 : clean};
+}

@@ -1,0 +1,42 @@
+"""Inline forms: the sequences of the instruction table, assembled with Keystone when a VM is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keystone
+
+from vmm.errors import HostError
+from vmm.sbe.insn_table import Insn, InsnTable
+
+_KEYSTONE_MODES = {16: keystone.KS_MODE_16, 32: keystone.KS_MODE_32, 64: keystone.KS_MODE_64}
+
+
+@dataclass(frozen=True, slots=True)
+class InlineForm:
+    """Bytes that stand for instruction `insn` in `bits`-wide code, to be handed to the scanner."""
+
+    insn: Insn
+    bits: int
+    code: bytes
+
+
+def assemble(text: str, bits: int) -> bytes:
+    """Machine code of `text` (Intel syntax) for `bits`-wide code. Raises HostError if Keystone refuses it."""
+    try:
+        assembler = keystone.Ks(keystone.KS_ARCH_X86, _KEYSTONE_MODES[bits])
+        encoding, _ = assembler.asm(text, as_bytes=True)
+    except keystone.KsError as error:
+        raise HostError(f"inline form {text!r} for {bits}-bit code: Keystone says {error}") from error
+    if not encoding:
+        raise HostError(f"inline form {text!r} for {bits}-bit code: Keystone made no bytes of it")
+    return bytes(encoding)
+
+
+def inline_forms(table: InsnTable) -> Iterator[InlineForm]:
+    """Every inline form of the table, in each width of code its row may be rewritten in."""
+    for row in table.rows:
+        for bits in _KEYSTONE_MODES:
+            if row.inline_asm is not None and str(bits) in row.trap_modes:
+                yield InlineForm(row, bits, assemble(row.inline_asm, bits))
