@@ -1,5 +1,4 @@
-/* The firmware configuration device: numbered items read through ports 0x510/0x511 or by DMA through
- * 0x514/0x518.
+/* The firmware configuration device: numbered items, by ports 0x510/0x511 or DMA through 0x514/0x518.
  *
  * Follows QEMU's docs/specs/fw_cfg (x86 ports). Items are added before the VM starts; keys nobody added
  * are empty, and an item reads as zeros behind its end. A DMA request moves at most DMA_STEP bytes at a

@@ -1,5 +1,4 @@
-/* What csrc/cpu and io/irq.c call on a local APIC. `d` is always irq.lapic[cpu]: the APIC of the CPU that
- * accesses it.
+/* What csrc/cpu and io/irq.c call on a local APIC. `d` is irq.lapic[cpu], the APIC of the accessing CPU.
  *
  * The xAPIC page is not on the bus, because every CPU finds its own APIC at the same address: csrc/cpu
  * compares an address with lapic_base() and calls lapic_mmio_read/write. All functions run on the vCPU

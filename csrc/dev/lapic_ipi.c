@@ -1,5 +1,4 @@
-/* The local APIC's side of interrupt messages: sending them (ICR, self IPI), knowing its own address,
- * taking them in.
+/* Interrupt messages at a local APIC: sending (ICR, self IPI), knowing its address, taking them in.
  *
  * Follows Intel SDM volume 3, "Issuing Interprocessor Interrupts" and "x2APIC Mode". The bus between the
  * APICs is irq_send(). Sending is immediate, so the delivery status always reads idle. Lowest priority is

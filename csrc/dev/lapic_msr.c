@@ -1,5 +1,4 @@
-/* The local APIC's MSRs: its base and mode (0x1B), the TSC deadline (0x6E0), the x2APIC registers (0x800
- * on).
+/* The local APIC's MSRs: base and mode (0x1B), TSC deadline (0x6E0), x2APIC registers (from 0x800).
  *
  * Follows Intel SDM volume 3, "x2APIC Mode": modes change only disabled -> xAPIC -> x2APIC and from either
  * to disabled; reserved bits, absent registers and accesses of the wrong direction are #GP, which csrc/cpu

@@ -1,5 +1,4 @@
-/* The local APIC's registers: what reading and writing each one does, the table of who may, and the xAPIC
- * page.
+/* The local APIC's registers: what reading and writing each does, the table of who may, the xAPIC page.
  *
  * Follows Intel SDM volume 3, chapter "APIC", register by register; lapic_msr.c reaches the same table as
  * MSRs. Leaves out: CMCI, and EOI-broadcast suppression, which the version register does not offer. */
@@ -194,7 +193,7 @@ const struct lapic_reg lapic_regs[APIC_REGS] = {
     [APIC_TMR ... APIC_TMR + 7] = {RO, 0, read_bitmap, NULL},
     [APIC_IRR ... APIC_IRR + 7] = {RO, 0, read_bitmap, NULL},
     [APIC_ESR] = {RW, 0, read_esr, write_esr},
-    [APIC_ICR] = {XR | XW, 0, read_icr, write_icr}, /* x2APIC: one 64-bit MSR, below */
+    [APIC_ICR] = {XR | XW, 0, read_icr, write_icr}, /* x2APIC: one 64-bit MSR, in lapic_msr.c */
     [APIC_ICR_HIGH] = {XR | XW, 0, read_icr, write_icr},
     [APIC_LVT + LVT_TIMER] = {RW, 0x710ff, read_lvt, write_lvt},
     [APIC_LVT + LVT_THERMAL] = {RW, 0x117ff, read_lvt, write_lvt},

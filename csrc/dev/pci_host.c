@@ -1,5 +1,4 @@
-/* The i440FX host bridge: the configuration ports 0xCF8..0xCFF, and its own function 00:00.0 with the PAM
- * registers.
+/* The i440FX host bridge: ports 0xCF8..0xCFF, and function 00:00.0 with the PAM registers.
  *
  * Follows the Intel 82441FX datasheet and PCI configuration mechanism #1. Only a 32-bit write at 0xCF8
  * reaches the address latch; the byte at 0xCF9 is the reset register of dev/sysctl.c. The SMRAM register

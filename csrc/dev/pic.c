@@ -264,6 +264,7 @@ int pic_ack(struct dev *d)
          * EOI mode. */
         chip_line(&p->chip[0], CASCADE, false);
     }
+    irq_pic_output(d->board, false); /* likewise towards an IOAPIC entry in edge mode */
     pic_update(d);
     return vector;
 }

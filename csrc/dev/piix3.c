@@ -1,5 +1,4 @@
-/* The PIIX3 ISA bridge 00:01.0, which routes PCI interrupts to ISA lines, and the PIIX4 power management
- * function 00:01.3.
+/* The PIIX3 ISA bridge 00:01.0, which routes PCI interrupts, and the PIIX4 PM function 00:01.3.
  *
  * Follows the Intel 82371SB (PIIX3) and 82371AB (PIIX4) datasheets. The routing registers start as SeaBIOS
  * programs them, {10, 10, 11, 11}, because kernels are also started without firmware and the ACPI _PRT

@@ -412,6 +412,8 @@ static void pit_restored(struct dev *d)
     for (unsigned i = 0; i < 3; i++) {
         if (!p->ch[i].count)
             p->ch[i].running = 0;
+        if (!p->ch[i].reload)
+            p->ch[i].switch_at = 0;
     }
     drive(d, p->line);
 }

@@ -1,5 +1,4 @@
-/* The VGA: its registers at 0x3B4..0x3DA, the memory window at 0xA0000, and a PCI function that only names
- * it.
+/* The VGA: registers at 0x3B4..0x3DA, the memory window at 0xA0000, a PCI function that only names it.
  *
  * Follows the IBM VGA; powers up in mode 3, 80 x 25 characters of 16 lines, as firmware leaves it, because
  * kernels are also started without any. Memory addressing is in vga_memory.c, what the screen shows in
@@ -22,7 +21,10 @@
 #define RETRACE_FIRST 412
 #define RETRACE_LAST 413
 
-static const struct pci_info vga_pci = {.vendor = 0x1234, .device = 0x1110, .class_code = 0x030000};
+static const struct pci_info vga_pci = {
+    .vendor = 0x1234, .device = 0x1110, .class_code = 0x030000,
+    .command = PCI_CMD_IO | PCI_CMD_MEMORY, /* the legacy ranges always answer */
+};
 
 struct vga_port {
     uint8_t (*read)(struct dev *d);

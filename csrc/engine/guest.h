@@ -59,7 +59,7 @@ struct guest {
     uint8_t pad_5464[5496 - 5464];
     int32_t old_exception;
     uint8_t pad_5500[5632 - 5500];
-    uint32_t features[68];   /* what the decoder accepts, by CPUID word */
+    uint64_t features[34];   /* what the decoder accepts, by CPUID word */
     uint8_t pad_5904[7000 - 5904];
     void *uc;
 };

@@ -1,5 +1,4 @@
-/* Interrupt routing: lines to the PIC pair and the IOAPIC, messages between APICs, the question each vCPU
- * asks.
+/* Interrupt routing: lines to the PIC pair and the IOAPIC, messages to local APICs, what a vCPU asks.
  *
  * Follows the PC/AT wiring with an IOAPIC (MultiProcessor Specification 1.4, "virtual wire" and "symmetric
  * I/O" modes): line n reaches PIC IRn and IOAPIC pin n, except line 0, which reaches pin 2; the PIC pair's

@@ -3,15 +3,24 @@
 
 #include <stdint.h>
 
-enum { HAS_CMDLINE = 1 << 2, CMDLINE = 4 };
+enum { HAS_CMDLINE = 1 << 2, CMDLINE = 4, MAX_LENGTH = 255 };
 
 extern uint32_t boot_info;
+static char line[MAX_LENGTH + 1];
 
-/* The first word that starts with `prefix`; what follows the prefix, or NULL. */
-static const char *find(const char *prefix)
+void cmdline_init(void)
 {
     const uint32_t *info = (const uint32_t *)(uint64_t)boot_info;
-    const char *at = info[0] & HAS_CMDLINE ? (const char *)(uint64_t)info[CMDLINE] : "";
+    const char *from = info[0] & HAS_CMDLINE ? (const char *)(uint64_t)info[CMDLINE] : "";
+
+    for (unsigned i = 0; i < MAX_LENGTH && from[i]; i++)
+        line[i] = from[i];
+}
+
+/* What follows `prefix` in the first word that starts with it, or NULL. */
+static const char *find(const char *prefix)
+{
+    const char *at = line;
 
     while (*at) {
         const char *p = prefix, *q = at;

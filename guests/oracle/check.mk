@@ -1,8 +1,9 @@
-# QEMU as the oracle: `make check-qemu`, `make check-grub`, or one of check-sbe-NAME, check-boot-NAME, check-faults-NAME.
+# QEMU's TCG as the oracle: `make check-qemu` for all, check-sbe-NAME, check-boot-NAME or check-faults-NAME
+# for one guest, `make check-grub` for the two that only GRUB boots.
 # One thread for all processors: 7.2 loses code patches between threads, see sbe/cross_cpu_code.c.
 CPU     := max
-QEMU     = timeout 120 qemu-system-x86_64 -accel tcg,thread=single -cpu $(CPU) -m 128 -display none -serial stdio \
-           -monitor none -nic none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4
+QEMU     = timeout 120 qemu-system-x86_64 -accel tcg,thread=single -cpu $(CPU) -m 128 -display none \
+           -serial stdio -monitor none -nic none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4
 CPUS_cross_cpu_code := 2
 CPUS_lock_counters  := 4
 cpus     = $(or $(CPUS_$(1)),1)
@@ -12,9 +13,11 @@ CHECK_SBE := $(SBE:$(BUILD)/sbe/%.elf=check-sbe-%)
 .PHONY: $(CHECK_SBE)
 $(CHECK_SBE): check-sbe-%: $(BUILD)/sbe/%.elf
 	@mkdir -p $(BUILD)/qemu
-	@$(QEMU) -smp $(call cpus,$*) -kernel $< -append 'quirks=tcg cpus=$(call cpus,$*)' > $(BUILD)/qemu/$*.txt; rc=$$?; \
+	@$(QEMU) -smp $(call cpus,$*) -kernel $< -append 'quirks=tcg cpus=$(call cpus,$*)' \
+	    > $(BUILD)/qemu/$*.txt; rc=$$?; \
 	$(say) $* "$$(tail -n 1 $(BUILD)/qemu/$*.txt)"; \
-	[ $$rc = 33 ] && grep -q '^DONE .* 0 failed' $(BUILD)/qemu/$*.txt || { grep '^FAIL' $(BUILD)/qemu/$*.txt; exit 1; }
+	[ $$rc = 33 ] && grep -q '^DONE .* 0 failed' $(BUILD)/qemu/$*.txt || \
+	    { grep '^FAIL' $(BUILD)/qemu/$*.txt; exit 1; }
 
 # How QEMU is to be told to boot each image; what it cannot load itself goes through oracle/chain.c.
 chained  = -kernel $(CHAIN) -initrd $(BUILD)/boot/$(1) -append enter=$(2)
@@ -66,13 +69,13 @@ $(CHECK_GRUB): check-boot-%: $(BUILD)/qemu/%.iso
 $(BUILD)/qemu/%.iso: $(BUILD)/boot/%.elf
 	@mkdir -p $(BUILD)/qemu/$*/boot/grub
 	cp $< $(BUILD)/qemu/$*/kernel
-	printf 'set timeout=0\nmenuentry guest { %s /kernel quiet 1\nboot }\n' $(if $(findstring 2,$*),multiboot2,multiboot) \
-	    > $(BUILD)/qemu/$*/boot/grub/grub.cfg
+	printf 'set timeout=0\nmenuentry guest { %s /kernel quiet 1\nboot }\n' \
+	    $(if $(findstring 2,$*),multiboot2,multiboot) > $(BUILD)/qemu/$*/boot/grub/grub.cfg
 	grub-mkrescue -o $@ $(BUILD)/qemu/$* 2> $(BUILD)/qemu/$*.log
 
 CHECK_FAULTS := $(FAULTS:$(BUILD)/faults/%.elf=check-faults-%)
 .PHONY: $(CHECK_FAULTS)
-# A dying guest must have come as far as its last words; QEMU resets or hangs, it has no diagnosis to compare with.
+# A dying guest must come as far as its last words; QEMU then resets or hangs, with nothing to compare.
 $(CHECK_FAULTS): check-faults-%: $(BUILD)/faults/%.elf
 	@mkdir -p $(BUILD)/qemu
 	@$(subst timeout 120,timeout 5,$(QEMU)) -kernel $< > $(BUILD)/qemu/faults-$*.txt 2>&1; \

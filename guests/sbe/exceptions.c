@@ -1,12 +1,12 @@
 /*
- * Every exception that software can raise in 64-bit mode, from CPL 0 and CPL 3, with its whole frame:
- * vector, error code, RIP (faults: the instruction, traps: the one behind it), CS, SS, RSP, CR2; then
- * stacks, nesting and double faults (Intel SDM vol. 3, 6.12 to 6.15). Raising code puts `fault_at` before
- * and `trap_at` behind its instruction.
- * Leaves out #AC and #XM, which no engine of QEMU's family raises, #MC, #TS (no way to it in 64-bit mode but
- * a TSS too short to deliver it), and INTO and BOUND, which need 32-bit code.
+ * Every exception that software can raise in 64-bit mode, from CPL 0 and CPL 3, with its whole frame: vector,
+ * error code, RIP (faults: the instruction, traps: the one behind it), CS, SS, RSP, CR2; the two that need
+ * 32-bit code; NMI; then stacks, nesting and double faults (Intel SDM vol. 3, 6.7 and 6.12 to 6.15).
+ * Leaves out #AC and #XM, which no engine of QEMU's family raises, #MC, and #TS, to which 64-bit mode has no
+ * way but a TSS too short to deliver it.
  */
 #include "../lib/gdt.h"
+#include "../lib/lapic.h"
 #include "../lib/msr.h"
 #include "../lib/paging.h"
 #include "../lib/report.h"
@@ -17,7 +17,9 @@ enum { SUPERVISOR = ALIASES + 2 * PAGE, RESERVED = ALIASES + 3 * PAGE };
 enum { NOT_PRESENT_SELECTOR = SPARE_SELECTOR, PRESENT = 1, WRITE = 2, USER = 4, RSVD = 8 };
 enum { IDT_ENTRY = 2, EXTERNAL = 1, TF = 0x100 };
 
-/* A raiser is assembler: its instruction between two labels that the row names. */
+static uint8_t frames[8][PAGE] __attribute__((aligned(PAGE)));
+
+/* A raiser is assembler: its instruction between two labels, which the row names too. */
 #define RAISER(name, before, instruction) \
     void name(void); \
     extern const uint8_t name##_at[], name##_end[]; \
@@ -52,6 +54,17 @@ RAISER(privileged_hlt, "", "hlt");
 RAISER(privileged_cr, "", "movq %cr0, %rax");
 RAISER(int_dpl0, "", "int $0x71");
 RAISER(step, "pushfq; orq $0x100, (%rsp); popfq", "nop");
+
+/* The same in compatibility mode, at CPL 0; what it does not raise ends in HLT. */
+#define RAISER32(name, before, instruction) \
+    void name(void); \
+    extern const uint8_t name##_at[], name##_end[]; \
+    asm(".text\n" #name ": pushq $0x38; pushq $" #name "_32; lretq; .code32\n" #name "_32: " before "\n" \
+        #name "_at: " instruction "\n" #name "_end: hlt; .code64\n")
+
+RAISER32(into, "movl $0x7fffffff, %eax; incl %eax", "into");
+RAISER32(bound, "pushl $5; pushl $1; movl $9, %eax", "boundl %eax, (%esp)");
+RAISER32(undefined32, "", "ud2");
 
 enum kind { FAULT, TRAP };
 
@@ -120,6 +133,12 @@ static const struct row user_rows[] = {
     ROW("#PF write supervisor", write_supervisor, PF, FAULT, USER | PRESENT | WRITE, SUPERVISOR + 4),
     ROW("#MF by fwait", fpu_error, MF, FAULT, 0, 0),
 };
+static const struct row compatibility_rows[] = {
+    ROW("#OF by into", into, OF, TRAP, 0, 0),
+    ROW("#BR by bound", bound, BR, FAULT, 0, 0),
+    ROW("#UD by ud2", undefined32, UD, FAULT, 0, 0),
+};
+
 enum { KERNEL_ROWS = sizeof(kernel_rows) / sizeof(kernel_rows[0]) };
 enum { USER_ROWS = sizeof(user_rows) / sizeof(user_rows[0]) };
 
@@ -198,6 +217,48 @@ static void run_rows(void)
     }
 }
 
+static void run_compatibility_rows(void)
+{
+    for (unsigned i = 0; i < sizeof(compatibility_rows) / sizeof(compatibility_rows[0]); i++) {
+        const struct row *row = &compatibility_rows[i];
+        check("compatibility mode", row, guarded(call_raiser, (void *)row), KERNEL_CS32, KERNEL_DS, 0);
+    }
+}
+
+/* NMI ignores IF, and a second one waits for the IRET of the first. */
+static volatile unsigned nmis, nmi_depth, nmi_deepest;
+
+static void send_nmi(void)
+{
+    enum { TO_SELF = 1 << 18, ASSERT = 1 << 14, DELIVER_NMI = 4 << 8 };
+
+    lapic_write(LAPIC_ICR, TO_SELF | ASSERT | DELIVER_NMI);
+}
+
+static bool on_nmi(struct frame *frame)
+{
+    (void)frame;
+    if (++nmi_depth > nmi_deepest)
+        nmi_deepest = nmi_depth;
+    if (++nmis == 1) {
+        send_nmi();
+        asm volatile("nop; nop; nop");
+    }
+    nmi_depth--;
+    return true;
+}
+
+static void non_maskable(void)
+{
+    trap_set_hook(NMI, on_nmi);
+    lapic_enable();
+    asm volatile("cli");
+    send_nmi();
+    asm volatile("nop; nop; nop");
+    expect("NMI with IF = 0, and one sent by its handler", nmis, 2);
+    expect("NMI in NMI waits for IRET", nmi_deepest, 1);
+}
+
 static bool on_stack(uint64_t top)
 {
     return last_trap.handler_rsp < top && last_trap.handler_rsp >= top - 512;
@@ -219,7 +280,7 @@ static void stacks(void)
 }
 
 /* A #PF whose handler faults itself; both pages are then mapped and both instructions complete. */
-static unsigned faults, depth, deepest;
+static unsigned faults, used, depth, deepest;
 
 static bool map_on_demand(struct frame *frame)
 {
@@ -227,12 +288,14 @@ static bool map_on_demand(struct frame *frame)
 
     (void)frame;
     asm volatile("movq %%cr2, %0" : "=r"(cr2));
+    if (used == sizeof(frames) / sizeof(frames[0]))
+        return false;
     faults++;
     if (++depth > deepest)
         deepest = depth;
     if (faults < 5)
         *(volatile uint8_t *)(cr2 + PAGE) = (uint8_t)faults;
-    map_page(cr2 & ~(PAGE - 1ull), 0x10000 + faults * PAGE, PTE_RW);
+    map_page(cr2 & ~(PAGE - 1ull), (uint64_t)frames[used++], PTE_RW);
     depth--;
     return true;
 }
@@ -282,11 +345,13 @@ void main(void)
     trap_set_gate(OF, 0, 3);
     trap_set_gate(DB, 0, 3);
     map_page(ABSENT, 0, 0);
-    map_page(READ_ONLY, 0x10000, PTE_PRESENT | PTE_USER);
-    map_page(SUPERVISOR, 0x10000, PTE_PRESENT | PTE_WRITE);
-    map_page(RESERVED, 0x10000, PTE_RW | 1ull << 51);
+    map_page(READ_ONLY, (uint64_t)frames[0], PTE_PRESENT | PTE_USER);
+    map_page(SUPERVISOR, (uint64_t)frames[0], PTE_PRESENT | PTE_WRITE);
+    map_page(RESERVED, (uint64_t)frames[0], PTE_RW | 1ull << 51);
     write_cr0((read_cr0() | CR0_NE) & ~(uint64_t)CR0_EM);
     run_rows();
+    run_compatibility_rows();
+    non_maskable();
     stacks();
     nested();
     double_faults();

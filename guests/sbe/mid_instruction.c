@@ -8,8 +8,7 @@
 
 enum { IF = 0x200, LMA = 0x400, PE = 1, START_RAX = 0x5a, ROUNDS = 100 };
 
-/* What a run must show: RAX where the mask has ones, and IF. Interrupts are off at entry, the PIC is masked.
- */
+/* What a run must show: RAX where the mask has ones, and IF. IF is 0 at entry, the PIC is masked. */
 struct outcome {
     uint64_t rax, mask, flag;
 };

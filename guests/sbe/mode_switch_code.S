@@ -50,6 +50,10 @@ compat:
     smsw %ax
     movb %al, \slot + 5
     wbinvd
+    movl $AT(mode_dependent), %eax
+    call *%eax
+    cmpl $0xa20f0000, %eax
+    sete \slot + 6
     .endm
     privileged_32 marks
     movl %cr0, %eax
@@ -93,6 +97,7 @@ protected16:
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
+    movw $0x7c00, %sp
     .macro privileged_16 slot
     sti
     pushfw
@@ -114,6 +119,11 @@ protected16:
     smsw %ax
     movb %al, AT(low_marks) + \slot + 5
     wbinvd
+    xorl %eax, %eax
+    xorl %ebx, %ebx
+    call mode_dependent
+    cmpl AT(low_cpuid), %ebx
+    sete AT(low_marks) + \slot + 6
     .endm
     privileged_16 0
     movl %cr0, %eax
@@ -134,11 +144,14 @@ real:
     ljmpl $KERNEL_CS32, $back_in_32
 
 real_handler:
-    movb $0x21, AT(low_marks) + 6
+    movb $0x21, AT(low_marks) + 15
     iretw
 
+mode_dependent:                         /* 16 bits: MOV AX, 0 and CPUID; else MOV EAX, 0xa20f0000 */
+    .byte 0xb8, 0x00, 0x00, 0x0f, 0xa2, 0xc3
+
     .balign 4
-    .globl low_marks, low_cpuid, real_vector, low_gdt_pointer
+    .globl mode_dependent, low_marks, low_cpuid, real_vector, low_gdt_pointer
 real_vector:                            /* what main() puts at 0000:0084 */
     .short AT(real_handler), 0
 real_idt_pointer:

@@ -1,4 +1,4 @@
-"""Proves that a VGA text screen becomes the right text and dots: characters, fonts, colours, cursor, blinking."""
+"""Proves that a VGA text screen becomes the right text and dots: fonts, colours, cursor, blinking."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A VGA text screen as text and as a picture.
 
-The chip (csrc/dev/vga_screen.c) reads its registers into a `TextScreen`; everything here is a pure function of
-that and of plane 2, where guests keep their fonts.
+The chip (csrc/dev/vga_screen.c) reads its registers into a `TextScreen`; everything here is a pure function
+of that and of plane 2, where guests keep their fonts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ BLINKING = 0x8000
 class TextScreen:
     """One moment of the display.
 
-    `cells` holds columns * rows words, character | attribute << 8, row by row. `cursor` is an index into it or
-    None. `cursor_lines` are the first and last dot line of the cursor within its cell. `fonts` are the byte
-    offsets in plane 2 of the glyphs for attribute bit 3 clear and set. Columns and rows are 0 in a graphics mode.
+    `cells` holds columns * rows words, character | attribute << 8, row by row. `cursor` is an index into it
+    or None. `cursor_lines` are the first and last dot line of the cursor within its cell. `fonts` are the
+    byte offsets in plane 2 of the glyphs for attribute bit 3 clear and set. Columns and rows are 0 in a
+    graphics mode.
     """
 
     cells: Sequence[int]
@@ -68,8 +69,8 @@ def render_png(screen: TextScreen, font_plane: bytes | None = None) -> bytes:
 def render_image(screen: TextScreen, font_plane: bytes | None = None) -> Image.Image:
     """The picture in 16 colours, columns * cell_width by rows * cell_height dots.
 
-    `font_plane` is VGA plane 2 (65536 bytes); without it, or where the guest has not loaded a font, the built-in
-    one is used. Raises `UsageError` in a graphics mode.
+    `font_plane` is VGA plane 2 (65536 bytes); without it, or where the guest has not loaded a font, the
+    built-in one is used. Raises `UsageError` in a graphics mode.
     """
     if not screen.columns or not screen.rows:
         raise UsageError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from vmm.errors import UsageError
 from vmm.loader.plan import Region, RegionKind
 
-KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 

@@ -17,8 +17,9 @@ from vmm.sbe.flow import Target, flow_of
 from vmm.sbe.insn_table import Insn, InsnTable
 
 MAX_INSN = 15
-# Capstone gets the code in slices: its generator copies what it is given.
-_SLICE = 4096
+# Capstone's binding decodes all it is given before it yields the first instruction, so it gets a basic block's worth.
+_SLICE_INSNS = 8
+_SLICE = _SLICE_INSNS * MAX_INSN
 _CAPSTONE_MODES = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
 
 
@@ -106,26 +107,24 @@ class _Walker:
         offset = start - region.address
         code = region.data[offset : offset + _SLICE]
         seen = self._seen_in(region, bits)
-        at = start
-        for address, size, mnemonic, operands in self._decoders[bits].disasm_lite(code, start):
+        at, decoded = start, 0
+        for address, size, mnemonic, operands in self._decoders[bits].disasm_lite(code, start, _SLICE_INSNS):
             if seen[address - region.address]:
                 return None
             seen[address - region.address] = 1
-            at = address + size
+            at, decoded = address + size, decoded + 1
             self._note(address, bits, code[address - start : at - start])
             flow = flow_of(mnemonic, operands)
             if flow.target is not Target.NONE:
                 self._transfer(flow.target, Entry(flow.address, bits), targets)
             if not flow.falls_through:
                 return None
-        return self._behind_slice(region, start, at, bits)
+        return self._behind_slice(region, at, bits, decoded)
 
-    def _behind_slice(self, region: Region, start: int, at: int, bits: int) -> int | None:
-        """Capstone stopped: at the end of the slice, at the end of the region, or at what it refuses."""
-        if at == region.end:
+    def _behind_slice(self, region: Region, at: int, bits: int, decoded: int) -> int | None:
+        """Capstone stopped: the slice is used up, the region ends, or it refuses what a processor may run."""
+        if decoded == _SLICE_INSNS or at == region.end:
             return at if self._region_of(at) else None
-        if at > start and at + MAX_INSN > start + _SLICE:
-            return at
         offset = at - region.address
         code = region.data[offset : offset + MAX_INSN]
         known = self._table.identify(bits, code)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from importlib import import_module
 from typing import Any
 
 import pytest
-from unicorn import UC_ARCH_X86, UC_MODE_16, Uc
+from unicorn import UC_ARCH_X86, UC_MODE_16
 from unicorn.x86_const import (
     UC_X86_REG_AX,
     UC_X86_REG_BP,
@@ -24,7 +25,7 @@ CARRY, RETURN_TO, STACK = 1, 0x7C00, 0x7000
 @pytest.mark.parametrize("vector", [0x10, 0x13, 0x15, 0x16, 0xFF])
 def test_every_vector_answers_with_carry_and_ah_86(vector: int) -> None:
     area = blob(plan(elf64()), "BIOS area")
-    engine: Any = Uc  # unicorn's own annotations stop half-way
+    engine: Any = import_module("unicorn").Uc  # its own annotations stop half-way
     cpu = engine(UC_ARCH_X86, UC_MODE_16)
     cpu.mem_map(0, MIB)
     cpu.mem_write(0, area)
