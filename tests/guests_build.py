@@ -10,7 +10,7 @@ GUESTS = ROOT / "guests"
 
 
 def build_guests(folder: Path, **variables: str) -> Path:
-    """Run guests/Makefile with `folder` as its build folder and `variables` (such as N="1000") set; returns `folder`."""
+    """Run guests/Makefile with build folder `folder` and `variables` (such as N="1000"); returns `folder`."""
     settings = [f"{name}={value}" for name, value in {"BUILD": str(folder), **variables}.items()]
     done = subprocess.run(
         ["make", "-s", "-j2", "-C", str(GUESTS), *settings], capture_output=True, text=True, check=False

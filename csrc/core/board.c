@@ -243,6 +243,8 @@ int board_state_load(struct board *b, const uint8_t *in, size_t len)
             return board_fail(b, VMK_ESTATE, "saved state of device %u is not a %s version %u", i, d->cls->name, d->cls->version);
         in += state_size(d->cls);
     }
+    /* Who asserts a shared line is not state: every chip says so again. What is left from before would stick. */
+    memset(b->irq.source, 0, sizeof(b->irq.source));
     for (unsigned i = 0; i < b->ndevs; i++) {
         struct dev *d = &b->devs[i];
         if (d->cls->restored)

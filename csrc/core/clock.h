@@ -1,7 +1,7 @@
 /* The VM's one clock, in nanoseconds since power-on.
  *
- * Virtual: the sum of all retired guest instructions (1 instruction = 1 ns) plus the idle time that was skipped. Two runs of one
- * image read the same times. Real: the host's monotonic clock, minus the time the VM was paused. Manual: moved by tests only.
+ * Virtual: the sum of all retired guest instructions (1 instruction = 1 ns), what slow instructions cost on top (cpu/cost.h), and the
+ * idle time that was skipped. Two runs of one image read the same times. Real: the host's monotonic clock, minus the time the VM was paused. Manual: moved by tests only.
  * Times never run backwards: a fault takes back the rest of its block's count, and a reader must not see that. */
 #ifndef VMK_CORE_CLOCK_H
 #define VMK_CORE_CLOCK_H
@@ -26,6 +26,13 @@ uint64_t clock_now(struct clock *c);
 
 /* Virtual and manual: move to `when` if that is ahead. Real: no effect (the caller waits). */
 void clock_skip_to(struct clock *c, uint64_t when);
+
+/* What the guest did just now takes `ns` of VM time beyond its one instruction. Virtual only. */
+static inline void clock_charge(struct clock *c, uint64_t ns)
+{
+    if (c->mode == CLOCK_VIRTUAL)
+        c->base += ns;
+}
 
 /* Attach the counter of the vCPU whose turn begins; detach with NULL, which books what it retired. */
 void clock_attach(struct clock *c, const uint64_t *counter);

@@ -225,6 +225,17 @@ static void boot_long(struct vcpu *v, const struct vmk_boot *b)
     g->hflags = (g->hflags & ~(uint32_t)HF_ADDSEG) | HF_CS32 | HF_SS32 | HF_CS64;
 }
 
+/* A kernel that is loaded without firmware finds the interrupt controllers as a PC BIOS leaves them: the PIC pair reaches the boot CPU
+ * through LINT0, and PCI's lines are level-triggered. */
+static void boot_interrupts(struct vm *vm)
+{
+    struct dev *apic = vm->board->irq.lapic[0];
+    lapic_mmio_write(apic, 0xf0, 4, 0x1ff);
+    lapic_mmio_write(apic, 0x350, 4, 0x700);
+    lapic_mmio_write(apic, 0x360, 4, 0x400);
+    bus_port_write(vm->board, 0x4d1, 1, 0x0e);
+}
+
 int vm_boot(struct vm *vm, const struct vmk_boot *b)
 {
     struct vcpu *v = vm->vcpu[0];
@@ -232,6 +243,7 @@ int vm_boot(struct vm *vm, const struct vmk_boot *b)
     vm_reset(vm);
     if (b->mode == VMK_MODE_RESET)
         return VMK_OK;
+    boot_interrupts(vm);
     memcpy(g->reg, b->reg, sizeof(g->reg));
     g->gdt.base = b->gdt_base;
     g->gdt.limit = b->gdt_limit;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/vm.h"
+#include "cpu/cost.h"
 #include "cpu/cpu.h"
 #include "engine/engine.h"
 #include "io/irq.h"
@@ -135,6 +136,7 @@ void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
     (void)ra;
     v->stats.trap[SBE_CLASS_PAUSE]++;
     v->guest->rip += length;
+    clock_charge(&v->board->clock, COST_PAUSE);
     if (v->vm->cpus > 1)
         v->turn_end = v->icount;
     cpu_set_limit(v);

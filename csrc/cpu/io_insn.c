@@ -3,6 +3,7 @@
  * Follows the Intel SDM volume 1, 19.5: above IOPL (and always in virtual-8086 mode) the I/O bitmap of a 32/64-bit TSS decides. */
 #include "core/vcpu.h"
 #include "cpu/backdoor.h"
+#include "cpu/cost.h"
 #include "cpu/cpu.h"
 #include "engine/engine.h"
 #include "io/bus.h"
@@ -39,6 +40,7 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size, uintptr_t r
         return (uint32_t)v->guest->reg[RAX];
     check_permission(v, port, size, ra);
     v->stats.trap[SBE_CLASS_IO]++;
+    cost(v, COST_PORT);
     return bus_port_read(v->board, (uint16_t)port, size);
 }
 
@@ -47,5 +49,6 @@ void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value
     port &= 0xffff;
     check_permission(v, port, size, ra);
     v->stats.trap[SBE_CLASS_IO]++;
+    cost(v, COST_PORT);
     bus_port_write(v->board, (uint16_t)port, size, value);
 }

@@ -1,6 +1,7 @@
 /* Guest accesses to physical addresses that the TLB does not map as plain memory: the local APIC of the CPU that asks, chips, ROM being
  * written, and RAM behind a PAM segment whose reads and writes differ. */
 #include "core/vcpu.h"
+#include "cpu/cost.h"
 #include "cpu/cpu.h"
 #include "dev/lapic.h"
 #include "io/bus.h"
@@ -17,6 +18,7 @@ uint64_t cpu_mmio_read(struct vcpu *v, uint64_t gpa, unsigned size)
     struct dev *apic = lapic_at(v, gpa);
     uint64_t value = 0;
     v->stats.mmio++;
+    cost(v, COST_MMIO);
     if (apic)
         return lapic_mmio_read(apic, gpa & 0xfff, size);
     if (ram_read(v->board, gpa, &value, size) == VMK_OK)
@@ -28,6 +30,7 @@ void cpu_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct dev *apic = lapic_at(v, gpa);
     v->stats.mmio++;
+    cost(v, COST_MMIO);
     if (apic)
         lapic_mmio_write(apic, gpa & 0xfff, size, (uint32_t)value);
     else if (ram_write(v->board, gpa, &value, size) != VMK_OK && ram_read_offset(v->board, gpa) == RAM_NOT_MEMORY)

@@ -1,6 +1,6 @@
 /*
  * Control, debug and model-specific registers: what can be written reads back, what cannot raises the right
- * exception (Intel SDM vol. 3, 2.5, 17.2; vol. 4, table 2-2). Needs no vendor: what Intel and AMD do
+ * exception (Intel SDM vol. 3, 2.5, 18.2; vol. 4, table 2-2). Needs no vendor: what Intel and AMD do
  * differently is left out.
  */
 #include "../lib/lapic.h"

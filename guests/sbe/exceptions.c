@@ -280,7 +280,7 @@ static void stacks(void)
 }
 
 /* A #PF whose handler faults itself; both pages are then mapped and both instructions complete. */
-static volatile unsigned faults, used, depth, deepest; /* volatile: the hook re-enters itself at its own store */
+static volatile unsigned faults, used, depth, deepest; /* volatile: the hook re-enters itself at its store */
 
 static bool map_on_demand(struct frame *frame)
 {

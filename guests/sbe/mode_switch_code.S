@@ -1,5 +1,5 @@
 /*
- * One round trip through the modes of x86-64 (Intel SDM vol. 3, 9.8.5, 9.9): 64-bit, compatibility, 32-bit
+ * One round trip through the modes of x86-64 (Intel SDM vol. 3, 10.8.5, 10.9): 64-bit, compatibility, 32-bit
  * protected without paging, 16-bit protected, real, and back up; privileged instructions run in each.
  * The part between low_begin and low_end is copied to LOW, since real mode must reach it. In each mode a
  * routine leaves a byte per check in `marks`: the value a mode must see, which main() compares.

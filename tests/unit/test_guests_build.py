@@ -1,4 +1,4 @@
-"""Proves that the guests build to the same bytes everywhere and carry the headers their boot protocols ask for."""
+"""Proves that the guests build to the same bytes everywhere and have the headers of their protocols."""
 
 from __future__ import annotations
 

@@ -154,7 +154,10 @@ class _Walker:
         return region if region is not None and address < region.end else None
 
     def _seen_in(self, region: Region, bits: int) -> bytearray:
-        return self._seen.setdefault((region.address, bits), bytearray(len(region.data)))
+        key = (region.address, bits)
+        if key not in self._seen:
+            self._seen[key] = bytearray(len(region.data))
+        return self._seen[key]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What every layer may use: the version, and how numbers and sizes are written by people."""

@@ -1,0 +1,46 @@
+"""The display as the user sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmm.console.screen import TextScreen, render_png, render_text
+from vmm.errors import HostError, UsageError, one_line
+from vmm.monitor import Monitor
+
+
+class Screen:
+    """The VGA text screen at this moment."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    @property
+    def text(self) -> str:
+        """The characters, one line a row; empty in a graphics mode."""
+        return render_text(self.capture())
+
+    def capture(self) -> TextScreen:
+        """Everything `vmm.console.screen` draws from."""
+        raw = self._monitor.screen()
+        return TextScreen(**{name: getattr(raw, name) for name in raw.__slots__})
+
+    def save(self, path: str | Path) -> None:
+        """Write `.txt` (UTF-8) or `.png`; UsageError for another name or a graphics mode, HostError if it
+        cannot be written."""
+        path = check_screen_path(Path(path))
+        if path.suffix.lower() == ".png":
+            content = render_png(self.capture(), self._monitor.screen_font())
+        else:
+            content = (self.text + "\n").encode("utf-8")
+        try:
+            path.write_bytes(content)
+        except OSError as error:
+            raise HostError(one_line(f"{path}: cannot write the screen: {error.strerror}")) from None
+
+
+def check_screen_path(path: Path) -> Path:
+    """`path` if its name says what to write; UsageError otherwise."""
+    if path.suffix.lower() not in (".txt", ".png"):
+        raise UsageError(one_line(f"{path}: a screen is saved as .txt or .png"))
+    return path

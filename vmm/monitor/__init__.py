@@ -1,0 +1,51 @@
+"""The only way to the vmkernel monitor in C: one method per call, typed records, exceptions for codes.
+
+Reading order: `library.py` (the extension), `enums.py` and `records.py` (its data), `check.py` (its errors),
+`vm.py` (a virtual machine's handle).
+"""
+
+from __future__ import annotations
+
+from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.library import Library, cpu_models, engine_version, library
+from vmm.monitor.records import (
+    REGISTER_NAMES,
+    Boot,
+    Config,
+    Exit,
+    RawScreen,
+    Registers,
+    Segment,
+    Site,
+    SratSummary,
+    Stats,
+    TraceEvent,
+)
+from vmm.monitor.vm import MAX_CPUS, Monitor
+
+__all__ = [
+    "MAX_CPUS",
+    "REGISTER_NAMES",
+    "Boot",
+    "Channel",
+    "Config",
+    "CpuMode",
+    "Exit",
+    "ExitReason",
+    "Library",
+    "Monitor",
+    "Profile",
+    "RawScreen",
+    "Registers",
+    "Request",
+    "Segment",
+    "Site",
+    "SratSummary",
+    "Stats",
+    "TimeMode",
+    "TraceEvent",
+    "TraceKind",
+    "cpu_models",
+    "engine_version",
+    "library",
+]
