@@ -34,7 +34,6 @@ enum {
 };
 
 #define MISC_COLOUR 0x01 /* the CRTC answers at 0x3Dx, else at 0x3Bx */
-#define MISC_RAM 0x02
 
 struct vga {
     uint8_t plane[4][VGA_PLANE_BYTES];

@@ -184,10 +184,10 @@ class Monitor:
         self._check(lib.vmk_screen(self._vm(), self._screen, self._cells), "reading the screen")
         return unpack.screen_of(self._screen, self._cells[0 : self._screen_size()])
 
-    def screen_cells(self) -> bytes:
-        """The cells alone, two bytes each, character first: cheap enough to watch for changes."""
+    def screen_cells(self) -> tuple[bytes, int]:
+        """(cells, columns): two bytes a cell, character first. Cheap enough to watch for changes."""
         self._check(lib.vmk_screen(self._vm(), self._screen, self._cells), "reading the screen")
-        return bytes(ffi.buffer(self._cells, 2 * self._screen_size()))
+        return bytes(ffi.buffer(self._cells, 2 * self._screen_size())), int(self._screen.columns)
 
     def _screen_size(self) -> int:
         return min(int(self._screen.columns * self._screen.rows), _SCREEN_CELLS)

@@ -1,0 +1,56 @@
+"""From an image and options to a virtual machine that stands before its first instruction."""
+
+from __future__ import annotations
+
+from vmm.loader import BootPlan, acpi, fwcfg, load, memory_map
+from vmm.loader.acpi import mptable
+from vmm.machine.options import MachineOptions
+from vmm.monitor import Boot, CpuMode, Monitor
+
+_MODES = {
+    "reset": CpuMode.RESET,
+    "real": CpuMode.REAL,
+    "protected": CpuMode.PROTECTED,
+    "long": CpuMode.LONG,
+}
+
+
+def power_on(options: MachineOptions) -> tuple[Monitor, BootPlan]:
+    """Read the image, then make the VM and load it; a bad image costs no VM."""
+    tables = acpi.build(options.cpus)
+    plan = load(options.image, options.request(tables))
+    monitor = Monitor(options.config())
+    try:
+        _load(monitor, plan, options, tables)
+    except BaseException:
+        monitor.close()
+        raise
+    return monitor, plan
+
+
+def _load(monitor: Monitor, plan: BootPlan, options: MachineOptions, tables: acpi.AcpiTables) -> None:
+    if plan.rom is not None:
+        monitor.set_rom(plan.rom)
+    else:
+        # Firmware makes these itself, from what fw_cfg tells it.
+        for address, data, _ in [*tables.blobs, *mptable.build(options.cpus)]:
+            monitor.ram_write(address, data)
+    for blob in plan.blobs:
+        monitor.ram_write(blob.address, blob.data)
+    for key, data in fwcfg.build(options.cpus, memory_map(options.memory)):
+        monitor.add_fwcfg(key, data)
+    monitor.boot(_boot_state(plan))
+
+
+def _boot_state(plan: BootPlan) -> Boot:
+    cpu = plan.cpu
+    return Boot(
+        mode=_MODES[cpu.mode],
+        entry=cpu.entry,
+        registers=cpu.registers,
+        cr3=cpu.cr3,
+        gdt_base=cpu.gdt_base,
+        gdt_limit=cpu.gdt_limit,
+        cs=cpu.cs,
+        ds=cpu.ds,
+    )

@@ -1,0 +1,273 @@
+"""A virtual machine as one Python object: what tests, scripts and the command line use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from vmm.config.quantity import check_seconds
+from vmm.errors import UsageError
+from vmm.loader import BootPlan, SymbolTable
+from vmm.machine.boot import power_on
+from vmm.machine.disassembly import Instruction, disassemble
+from vmm.machine.keyboard import Keyboard
+from vmm.machine.memory import Memory
+from vmm.machine.options import MachineOptions, ModuleLike, PathLike, check_options
+from vmm.machine.run import FINAL, Limits, Outcome, RunLoop, RunResult
+from vmm.machine.screen import Screen
+from vmm.machine.serial import OutputChannel, SerialPort
+from vmm.machine.state_hash import state_sha256
+from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
+from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
+from vmm.monitor.vm import FOREVER
+
+Until = Pattern | Callable[["Machine"], bool]
+
+
+class Machine:
+    """A PC with one image loaded, stopped before its first instruction.
+
+        with Machine("vmlinuz", initrd="initrd.gz", append="console=ttyS0", memory="256M") as vm:
+            vm.run(until="login:", timeout=60).require()
+            vm.serial.send("root\\n")
+
+    `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's own
+    clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose written
+    value ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
+    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
+    at power-on, by default 2000-01-01 in virtual time and now in real time.
+
+    Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
+    """
+
+    def __init__(
+        self,
+        image: PathLike,
+        *,
+        memory: str | int = "512M",
+        cpus: int = 1,
+        append: str = "",
+        initrd: PathLike | None = None,
+        modules: Sequence[ModuleLike] = (),
+        cpu: str | None = None,
+        time: str = "virtual",
+        sbe: str = "adaptive",
+        debug_exit: int | None = None,
+        msr: str = "fault",
+        trace: str | Iterable[str] = (),
+        protocol: str | None = None,
+        rtc: datetime | None = None,
+    ) -> None:
+        options = check_options(
+            image,
+            memory=memory,
+            cpus=cpus,
+            append=append,
+            initrd=initrd,
+            modules=modules,
+            cpu=cpu,
+            time=time,
+            sbe=sbe,
+            debug_exit=debug_exit,
+            msr=msr,
+            trace=trace,
+            protocol=protocol,
+            rtc=rtc,
+        )
+        self._set_up(options)
+
+    def _set_up(self, options: MachineOptions) -> None:
+        self.options = options
+        self.monitor: Monitor
+        self.plan: BootPlan
+        self.monitor, self.plan = power_on(options)
+        self.serial = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake)
+        self.serial2 = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM2, data, when), self._wake)
+        self.debugcon = OutputChannel()
+        self.keyboard = Keyboard(self.monitor.post_keys, self._wake)
+        self.screen = Screen(self.monitor)
+        self.memory = Memory(self.monitor)
+        self.on_trace: Callable[[TraceEvent], None] | None = None
+        self.wait_for_input: Callable[[], None] | None = None
+        self._outcome: Outcome | None = None
+        self._stop_asked = False
+        self._running = False
+        self._seen_screen = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the VM; again is nothing."""
+        self.monitor.close()
+
+    # Running
+
+    def run(
+        self, until: Until | None = None, timeout: float | None = None, instructions: int | None = None
+    ) -> RunResult:
+        """Run until a sign, a limit, or the end of the guest.
+
+        `until` is a regular expression looked for in what serial ports and debug console say from the last
+        sign on and in what the screen shows, or a function of the machine asked whenever it stops: at output,
+        in idle, every 50 ms. `timeout` counts guest seconds in virtual time and wall seconds in real time.
+        UsageError once the guest has ended.
+        """
+        if self._outcome in FINAL:
+            raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
+        loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
+        self._running = True
+        try:
+            result = loop.run()
+        finally:
+            self._running = False
+            self._finish_trace()
+        self._outcome = result.outcome
+        return result
+
+    def stop(self) -> None:
+        """End the current run soon with outcome `stopped`; from any thread or a signal handler."""
+        self._stop_asked = True
+        self.monitor.stop()
+
+    def _wake(self) -> None:
+        """Something was queued for the guest: let a VM that idles in real time look."""
+        if self._running:
+            self.monitor.stop()
+
+    def _limits(self, timeout: float | None, instructions: int | None) -> Limits:
+        if instructions is not None and instructions <= 0:
+            raise UsageError(f"a run of {instructions} instructions: give 1 or more")
+        span = None if timeout is None else round(check_seconds(timeout, "a timeout") * 1e9)
+        return Limits(
+            time=FOREVER if span is None else self.monitor.now() + span,
+            instructions=FOREVER if instructions is None else self.monitor.instructions() + instructions,
+        )
+
+    def _sign(self, until: Until | None) -> Callable[[], str | None]:
+        if until is None:
+            return lambda: None
+        if callable(until):
+            condition = until
+            return lambda: "" if condition(self) else None
+        pattern = compile_sign(until)
+        searches = [Search(pattern, channel.log) for channel in self._channels().values()]
+        screen = ScreenSearch(pattern, self._seen_screen)
+        return lambda: self._look(searches, screen)
+
+    def _look(self, searches: list[Search], screen: ScreenSearch) -> str | None:
+        for search in searches:
+            if (match := search.seen()) is not None:
+                return match
+        cells, columns = self.monitor.screen_cells()
+        match = screen.seen(cells, columns)
+        if match is not None:
+            self._seen_screen = cells
+        return match
+
+    # What the run loop calls between two stretches of guest time
+
+    def pump(self, now: int) -> None:
+        """Hand waiting input to the VM, whose time is `now`."""
+        self.serial.input.pump(now)
+        self.serial2.input.pump(now)
+        self.keyboard.pump(now)
+
+    def collect(self) -> None:
+        """Take what the guest has sent."""
+        for channel, port in self._channels().items():
+            data = self.monitor.output(channel)
+            if data:
+                port.log.append(data)
+
+    def drain_trace(self) -> int:
+        """Hand recorded events to `on_trace`; the number of events that were new."""
+        if self.on_trace is None:
+            return 0
+        events = self.monitor.trace(fresh=True)
+        for event in events:
+            if event.kind in self.options.trace:
+                self.on_trace(event)
+        return len(events)
+
+    def take_stop(self) -> bool:
+        """Whether `stop` was called since the last time this was asked."""
+        asked, self._stop_asked = self._stop_asked, False
+        return asked
+
+    def _finish_trace(self) -> None:
+        if not self.monitor.closed:
+            with contextlib.suppress(BrokenPipeError):
+                self.drain_trace()
+
+    def _channels(self) -> dict[Channel, OutputChannel]:
+        return {Channel.COM1: self.serial, Channel.COM2: self.serial2, Channel.DEBUGCON: self.debugcon}
+
+    # Input beside serial ports and keyboard
+
+    def nmi(self, cpu: int = 0) -> None:
+        """Raise NMI on a CPU."""
+        self.monitor.post_nmi(1 << cpu)
+
+    def press_power_button(self) -> None:
+        """Press the ACPI power button: guests that listen shut down."""
+        self.monitor.post_power_button()
+
+    # Looking
+
+    @property
+    def registers(self) -> Registers:
+        """Registers of CPU 0; `cpu(n)` has the others'."""
+        return self.monitor.registers(0)
+
+    def cpu(self, number: int) -> Registers:
+        """Registers of a CPU."""
+        return self.monitor.registers(number)
+
+    @property
+    def stats(self) -> Stats:
+        """Counters since power-on."""
+        return self.monitor.stats()
+
+    @property
+    def sites(self) -> list[Site]:
+        """Instructions that scan-before-execution has rewritten."""
+        return self.monitor.sites()
+
+    @property
+    def srat(self) -> SratSummary:
+        """The account of guest pages."""
+        return self.monitor.srat()
+
+    @property
+    def symbols(self) -> SymbolTable | None:
+        """The image's symbols, if it has them."""
+        return self.plan.symbols
+
+    @property
+    def guest_seconds(self) -> float:
+        """VM time since power-on."""
+        return self.monitor.now() / 1e9
+
+    @property
+    def state_sha256(self) -> str:
+        """Hash of CPUs, chips, clock and RAM; equal for equal runs."""
+        return state_sha256(self.monitor)
+
+    def trace(self, limit: int = 32) -> list[TraceEvent]:
+        """The last recorded events: traps, exceptions, interrupts and what `trace` asked for."""
+        return self.monitor.trace(limit)
+
+    def disassemble(self, address: int | None = None, count: int = 8, cpu: int = 0) -> list[Instruction]:
+        """Instructions at a linear address, by default at the CPU's RIP; fewer where memory ends."""
+        registers = self.monitor.registers(cpu)
+        where = registers.pc if address is None else address
+        return disassemble(self.monitor.linear_read(cpu, where, 16 * count), where, registers.bits, count)

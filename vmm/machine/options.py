@@ -1,0 +1,161 @@
+"""The machine a user asks for, checked: what `Machine` takes as keywords and `vmm run` as options."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from vmm.config.quantity import parse_size
+from vmm.errors import UsageError
+from vmm.loader import BootRequest, Module, acpi, memory_map
+from vmm.machine.trace import kinds_of
+from vmm.monitor import MAX_CPUS, Config, Profile, TimeMode, TraceKind, cpu_models
+
+VIRTUAL_RTC = datetime(2000, 1, 1, tzinfo=UTC)
+"""What the RTC shows at power-on in virtual time: the same in every run."""
+
+TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
+PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
+MSR_POLICIES = {"fault": False, "zero": True}
+
+T = TypeVar("T")
+PathLike = str | os.PathLike[str]
+ModuleLike = Module | PathLike | tuple[PathLike, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineOptions:
+    """Checked and converted: `memory` in bytes, `cpu` a known model, `rtc` seconds since 1970."""
+
+    image: Path
+    memory: int
+    cpus: int
+    append: str
+    initrd: Path | None
+    modules: tuple[Module, ...]
+    cpu: str
+    time: TimeMode
+    sbe: Profile
+    debug_exit: int | None
+    msr_ignore: bool
+    trace: frozenset[TraceKind]
+    protocol: str | None
+    rtc: int
+
+    def config(self) -> Config:
+        """For the monitor."""
+        return Config(
+            memory=self.memory,
+            cpus=self.cpus,
+            time=self.time,
+            profile=self.sbe,
+            cpu_model=list(cpu_models()).index(self.cpu),
+            rtc_epoch=self.rtc,
+            msr_ignore=self.msr_ignore,
+            debug_exit_port=self.debug_exit or 0,
+            trace=self.trace,
+        )
+
+    def request(self, tables: acpi.AcpiTables) -> BootRequest:
+        """For the loader, on a machine with these ACPI tables."""
+        return BootRequest(
+            memory=self.memory,
+            memory_map=memory_map(self.memory),
+            append=self.append,
+            initrd=self.initrd,
+            modules=self.modules,
+            rsdp=tables.rsdp_address,
+            rsdp_bytes=tables.rsdp,
+            protocol=self.protocol,
+        )
+
+
+def check_options(
+    image: PathLike,
+    *,
+    memory: str | int = "512M",
+    cpus: int = 1,
+    append: str = "",
+    initrd: PathLike | None = None,
+    modules: Sequence[ModuleLike] = (),
+    cpu: str | None = None,
+    time: str = "virtual",
+    sbe: str = "adaptive",
+    debug_exit: int | None = None,
+    msr: str = "fault",
+    trace: str | Iterable[str] = (),
+    protocol: str | None = None,
+    rtc: datetime | None = None,
+) -> MachineOptions:
+    """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
+    mode = _choice("time", time, TIMES)
+    return MachineOptions(
+        image=Path(image),
+        memory=_memory(memory),
+        cpus=_cpus(cpus),
+        append=append,
+        initrd=Path(initrd) if initrd is not None else None,
+        modules=tuple(_module(module) for module in modules),
+        cpu=_cpu_model(cpu),
+        time=mode,
+        sbe=_choice("SBE profile", sbe, PROFILES),
+        debug_exit=_port(debug_exit),
+        msr_ignore=_choice("policy for unknown MSRs", msr, MSR_POLICIES),
+        trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
+        protocol=protocol,
+        rtc=_rtc(rtc, mode),
+    )
+
+
+def _choice(what: str, value: str, choices: dict[str, T]) -> T:
+    if value not in choices:
+        raise UsageError(f"unknown {what} '{value}'; choose from {', '.join(choices)}")
+    return choices[value]
+
+
+def _memory(memory: str | int) -> int:
+    size = parse_size(memory) if isinstance(memory, str) else memory
+    memory_map(size)  # refuses what no PC can have
+    return size
+
+
+def _cpus(cpus: int) -> int:
+    if not 1 <= cpus <= MAX_CPUS:
+        raise UsageError(f"{cpus} CPUs: a machine has 1 to {MAX_CPUS}")
+    return cpus
+
+
+def _module(module: ModuleLike) -> Module:
+    if isinstance(module, Module):
+        return module
+    path, args = module if isinstance(module, tuple) else (module, "")
+    return Module(Path(path), args)
+
+
+def _cpu_model(name: str | None) -> str:
+    models = cpu_models()
+    if name is None:
+        return next(iter(models))
+    if name not in models:
+        raise UsageError(f"unknown CPU model '{name}'; known are {', '.join(models)}")
+    return name
+
+
+def _port(port: int | None) -> int | None:
+    if port is not None and not 0 < port <= 0xFFFF:
+        raise UsageError(f"debug-exit port {port}: a port is 1 to 65535")
+    return port
+
+
+def _rtc(rtc: datetime | None, mode: TimeMode) -> int:
+    if rtc is None:
+        return int(VIRTUAL_RTC.timestamp()) if mode is TimeMode.VIRTUAL else int(time.time())
+    seconds = int((rtc if rtc.tzinfo else rtc.replace(tzinfo=UTC)).timestamp())
+    if seconds < 0:
+        raise UsageError(f"the RTC cannot show {rtc:%Y-%m-%d}: give a date from 1970 on")
+    return seconds
