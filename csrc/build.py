@@ -50,6 +50,15 @@ WRAPPED = [
     "helper_read_crN",
     "helper_write_crN",
     "helper_iret_protected",
+    "helper_set_dr",
+    "helper_get_dr",
+    "helper_ltr",
+    "helper_sysret",
+    "helper_sysexit",
+    "helper_raise_interrupt",
+    "raise_interrupt",
+    "helper_single_step",
+    "helper_rechecking_single_step",
 ]
 WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
 

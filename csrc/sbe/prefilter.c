@@ -5,7 +5,7 @@
  * byte (and a wanted ModRM), with nothing but prefixes in front. So code without such a pattern has no candidate
  * at any alignment, and where the first pattern stands, only an instruction that starts in the run of prefix bytes
  * before it can be one. The tables hold what the current policies want: in the adaptive profile nothing but 0F
- * opcodes, so that memchr() does the work.
+ * opcodes, so that memchr() does the work. LOCK makes a candidate of every row, so F0 is looked for as well.
  */
 #include "prefilter.h"
 
@@ -44,12 +44,25 @@ static void want_form(struct sbe_prefilter *filter, const struct sbe_form *form)
         filter->any_two = true;
 }
 
+static void want_locked(struct sbe_prefilter *filter, const struct sbe_form *form)
+{
+    for (unsigned opcode = form->opcode; opcode <= sbe_form_last(form); opcode++) {
+        if (form->map == SBE_MAP_ONE)
+            filter->locked[0][opcode] = 1;
+        else
+            filter->locked[1][form->map == SBE_MAP_0F ? opcode : form->map == SBE_MAP_0F38 ? 0x38 : 0x3a] = 1;
+    }
+}
+
 void sbe_prefilter_build(struct sbe_prefilter *filter, const bool wanted[SBE_INSN_COUNT])
 {
     memset(filter, 0, sizeof(*filter));
     for (unsigned insn = 0; insn < SBE_INSN_COUNT; insn++) {
-        for (unsigned i = 0; wanted[insn] && i < sbe_rows[insn].form_count; i++)
-            want_form(filter, &sbe_rows[insn].forms[i]);
+        for (unsigned i = 0; i < sbe_rows[insn].form_count; i++) {
+            want_locked(filter, &sbe_rows[insn].forms[i]);
+            if (wanted[insn])
+                want_form(filter, &sbe_rows[insn].forms[i]);
+        }
     }
 }
 
@@ -83,6 +96,28 @@ static const uint8_t *find_any(const struct sbe_prefilter *filter, const uint8_t
     return NULL;
 }
 
+/* LOCK INC and LOCK DEC share their opcode with far transfers, and kernels are full of them. */
+static bool locked_hit(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && sbe_is_prefix(mode, *at))
+        at++;
+    if (end - at < 2)
+        return true;
+    if (*at == 0x0f)
+        return filter->locked[1][at[1]];
+    return filter->locked[0][*at] && (*at != 0xff || (at[1] >> 3 & 7) > 1);
+}
+
+static const uint8_t *find_locked(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && (at = memchr(at, 0xf0, (size_t)(end - at)))) {
+        if (locked_hit(filter, mode, at, end))
+            return at;
+        at++;
+    }
+    return NULL;
+}
+
 static size_t start_of_prefixes(enum sbe_mode mode, const uint8_t *code, size_t from, size_t at)
 {
     for (unsigned n = 0; at > from && n < SBE_MAX_INSN - 1 && sbe_is_prefix(mode, code[at - 1]); n++)
@@ -93,13 +128,14 @@ static size_t start_of_prefixes(enum sbe_mode mode, const uint8_t *code, size_t 
 struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *code,
                                     size_t from, size_t to)
 {
-    const uint8_t *hit = NULL;
+    const uint8_t *hit = NULL, *locked;
     if (filter->any_one)
         hit = find_any(filter, code + from, code + to);
     else if (filter->any_two)
         hit = find_two_byte(filter, code + from, code + to);
-    else
-        return (struct sbe_clean){.clean = to, .dirty = to};
+    locked = find_locked(filter, mode, code + from, hit ? hit : code + to);
+    if (locked)
+        hit = locked;
     size_t at = hit ? (size_t)(hit - code) : to, clean = start_of_prefixes(mode, code, from, at);
     return (struct sbe_clean){.clean = clean, .dirty = hit ? at + 1 : clean};
 }
