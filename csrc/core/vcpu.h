@@ -15,6 +15,7 @@
 
 struct vm;
 struct engine_tlb;
+struct jump_table;
 
 enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
@@ -46,6 +47,7 @@ struct vcpu {
     void *uc, *cpu, *tcg;       /* the engine, its CPU and its translator */
     void *memory_region, *mmio_region;
     struct engine_tlb *tlb;
+    struct jump_table *jumps;
     enum vcpu_state state;
     uint8_t sipi_vector;
     uint64_t turn_end;          /* icount at which this turn ends */

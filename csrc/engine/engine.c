@@ -13,6 +13,7 @@
 #include "cpu/cpu.h"
 #include "engine/code_pages.h"
 #include "engine/count.h"
+#include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
@@ -121,8 +122,8 @@ int engine_create(struct vcpu *v, char *err, size_t errlen)
     UC_MEMORY_MAPPING(uc) = memory_mapping;
     CLASS_TLB_FILL(CPU_CLASS(v->cpu)) = tlb_fill;
     CLASS_EXEC_INTERRUPT(CPU_CLASS(v->cpu)) = exec_interrupt;
-    if (tlb_create(v)) {
-        snprintf(err, errlen, "engine of vCPU %u: no memory for its TLB", v->id);
+    if (jump_create(v) || tlb_create(v)) {
+        snprintf(err, errlen, "engine of vCPU %u: no memory for its tables", v->id);
         return VMK_ENOMEM;
     }
     engine_reset(v);
@@ -134,6 +135,7 @@ void engine_destroy(struct vcpu *v)
     if (v->uc)
         uc_close(v->uc);
     tlb_destroy(v);
+    jump_destroy(v);
     v->uc = NULL;
 }
 

@@ -44,6 +44,7 @@
 #define TCG_OPS(ctx) ((struct op_link *)((char *)(ctx) + 29576))
 #define TCG_OP_ARG(op, n) AT_OFFSET(op, 24 + 8 * (n), uint64_t)
 #define TCG_UC(ctx) AT_OFFSET(ctx, 39280, uc_engine *)
+#define TCG_EPILOGUE(ctx) AT_OFFSET(ctx, 152, void *)
 #define TCG_TB_FLUSH_COUNT(ctx) AT_OFFSET(ctx, 39096 + 24, uint32_t)
 
 #define INTERRUPT_HARD 2u

@@ -15,6 +15,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "engine/code_pages.h"
+#include "engine/jump.h"
 #include "engine/walk.h"
 #include "mem/srat.h"
 
@@ -192,6 +193,7 @@ static void flush_all(struct vcpu *v)
     t->nlog = 0;
     t->victims = t->large = t->huge = false;
     memset(CPU_JMP_CACHE(v->cpu), 0, JMP_CACHE_ENTRIES * sizeof(void *));
+    jump_forget(v);
 }
 
 static bool holds(const struct tlb_entry *e, uint64_t va, uint64_t mask)
@@ -221,6 +223,7 @@ static void flush_page(struct vcpu *v, uint64_t va)
                 memset(&CPU_TLB_DESC(v->cpu)[m].victim[k], 0xff, sizeof(struct tlb_entry));
     }
     tb_flush_jmp_cache_x86_64(v->cpu, va);
+    jump_forget(v);
 }
 
 /* The engine's own requests. Before tlb_create() its stock tables are still in place. */

@@ -11,6 +11,7 @@
 #include "core/vm.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
+#include "engine/jump.h"
 #include "engine/private.h"
 
 #define PAGE_MASK (~(PAGE_SIZE - 1))
@@ -131,6 +132,7 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
+    jump_note_translation(v);
     begin_block(v, tb);
     v->translating = true;
     v->count_op = NULL;

@@ -1,7 +1,7 @@
 /*
- * Owns the compact decode of a sensitive instruction's operands for the monitor.
- * Follows Intel SDM vol. 2 §2.1.5 (ModRM and SIB), §2.2.1 (64-bit mode). Leaves out the addition: registers and
- * segment bases are the monitor's.
+ * Owns the compact decode of a sensitive instruction's operands for the monitor. Follows Intel SDM vol. 2
+ * §2.1.5 (ModRM and SIB), §2.2.1 (64-bit mode). Leaves out the addition: registers and segment bases are the
+ * monitor's.
  */
 #include <string.h>
 
@@ -40,7 +40,7 @@ static int32_t displacement(const uint8_t *at, unsigned bytes)
     switch (bytes) {
     case 1: return (int8_t)at[0];
     case 2: return (int16_t)(at[0] | at[1] << 8);
-    case 4: return (int32_t)((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+    case 4: return (int32_t)(at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24);
     default: return 0;
     }
 }
@@ -48,10 +48,10 @@ static int32_t displacement(const uint8_t *at, unsigned bytes)
 static void memory16(struct sbe_operand *op, const uint8_t *modrm, unsigned len)
 {
     static const uint8_t bases[] = {RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX};
-    static const uint8_t indices[] = {RSI, RDI, RSI, RDI, SBE_REG_NONE, SBE_REG_NONE, SBE_REG_NONE, SBE_REG_NONE};
+    static const uint8_t indices[] = {RSI, RDI, RSI, RDI};
     unsigned rm = modrm[0] & 7;
     op->base = modrm[0] < 0x40 && rm == 6 ? SBE_REG_NONE : bases[rm];
-    op->index = indices[rm];
+    op->index = rm < 4 ? indices[rm] : SBE_REG_NONE;
     op->disp = displacement(modrm + 1, len - 1);
 }
 

@@ -1,11 +1,11 @@
 /*
  * Owns the byte prefilter.
  *
- * Whatever the alignment, an instruction of the table contains its opcode: one wanted byte, or 0F and a wanted
- * byte (and a wanted ModRM), with nothing but prefixes in front. So code without such a pattern has no candidate
- * at any alignment, and where the first pattern stands, only an instruction that starts in the run of prefix bytes
- * before it can be one. The tables hold what the current policies want: in the adaptive profile nothing but 0F
- * opcodes, so that memchr() does the work.
+ * Whatever the alignment, an instruction of the table contains its opcode: one wanted byte, or 0F and a
+ * wanted byte (and a wanted ModRM), with nothing but prefixes in front. So code without such a pattern has no
+ * candidate at any alignment, and where the first pattern stands, only an instruction that starts in the run
+ * of prefix bytes before it can be one. The tables hold what the current policies want: in the adaptive
+ * profile nothing but 0F opcodes, so that memchr() does the work.
  */
 #include "prefilter.h"
 
@@ -90,8 +90,8 @@ static size_t start_of_prefixes(enum sbe_mode mode, const uint8_t *code, size_t 
     return at;
 }
 
-struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *code,
-                                    size_t from, size_t to)
+struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode,
+                                    const uint8_t *code, size_t from, size_t to)
 {
     const uint8_t *hit = NULL;
     if (filter->any_one)

@@ -20,7 +20,7 @@ struct sbe_clean {
 
 /* wanted: the instructions, a bool per row, that must be found. */
 void sbe_prefilter_build(struct sbe_prefilter *filter, const bool wanted[SBE_INSN_COUNT]);
-struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode, const uint8_t *code,
-                                    size_t from, size_t to);
+struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode,
+                                    const uint8_t *code, size_t from, size_t to);
 
 #endif

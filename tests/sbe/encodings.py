@@ -9,7 +9,15 @@ from vmm.sbe.insn_table import Form, InsnTable
 
 MODE_BITS = {16: 0, 32: 1, 64: 2}
 _ESCAPES = {0: b"", 1: b"\x0f", 2: b"\x0f\x38", 3: b"\x0f\x3a"}
-_PREFIXES = {"any": b"", "none": b"", "norep": b"", "66": b"\x66", "f2": b"\xf2", "f3": b"\xf3", "lock": b"\xf0"}
+_PREFIXES = {
+    "any": b"",
+    "none": b"",
+    "norep": b"",
+    "66": b"\x66",
+    "f2": b"\xf2",
+    "f3": b"\xf3",
+    "lock": b"\xf0",
+}
 _TAIL = bytes.fromhex("1122334455667788")
 
 

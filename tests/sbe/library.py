@@ -57,7 +57,17 @@ def load() -> tuple[Any, Any]:
     ffi.cdef(_declarations("vmk_sbe_table.h", "struct vmk_sbe_insn_info {"))
     with TemporaryDirectory(prefix="sbe-") as folder:
         target = Path(folder) / "libsbe.so"
-        command = ["gcc", "-O2", "-g", "-fPIC", "-shared", *compiler_flags(), "-o", str(target), *map(str, SOURCES)]
+        command = [
+            "gcc",
+            "-O2",
+            "-g",
+            "-fPIC",
+            "-shared",
+            *compiler_flags(),
+            "-o",
+            str(target),
+            *map(str, SOURCES),
+        ]
         subprocess.run([*command, *linker_flags(Path(folder))], check=True)
         return ffi, ffi.dlopen(str(target))
 

@@ -15,8 +15,7 @@ from vmm.sbe.insn_table import InsnTable
 DECODERS = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
 # What must trap for a guest to be right, whatever the profile: engine facts, one by one.
 ALWAYS_TRAP = set(
-    "CPUID RDTSC RDTSCP RDPMC RDRAND RDSEED RDMSR WRMSR MOV_FROM_CR8 MOV_TO_CR8 MOV_TO_CR0 MOV_TO_CR4 XSETBV "
-    "MONITOR MWAIT VMCALL VMMCALL".split()
+    ["CPUID", "RDTSC", "RDTSCP", "RDPMC", "RDRAND", "RDSEED", "RDMSR", "WRMSR", "MOV_FROM_CR8", "MOV_TO_CR8", "MOV_TO_CR0", "MOV_TO_CR4", "XSETBV", "MONITOR", "MWAIT", "VMCALL", "VMMCALL"]
 )
 
 

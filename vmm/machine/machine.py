@@ -34,8 +34,8 @@ class Machine:
             vm.run(until="login:", timeout=60).require()
             vm.serial.send("root\\n")
 
-    `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's own
-    clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose written
+    `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose written
     value ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
     at power-on, by default 2000-01-01 in virtual time and now in real time.
@@ -84,8 +84,12 @@ class Machine:
         self.monitor: Monitor
         self.plan: BootPlan
         self.monitor, self.plan = power_on(options)
-        self.serial = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake)
-        self.serial2 = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM2, data, when), self._wake)
+        self.serial = SerialPort(
+            lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
+        )
+        self.serial2 = SerialPort(
+            lambda data, when: self.monitor.post_serial(Channel.COM2, data, when), self._wake
+        )
         self.debugcon = OutputChannel()
         self.keyboard = Keyboard(self.monitor.post_keys, self._wake)
         self.screen = Screen(self.monitor)

@@ -70,7 +70,9 @@ def code_pointers(data: bytes, code: Sequence[Region], bits: int, *, alignment: 
     """
     size, letter = (8, "Q") if bits == 64 else (4, "I")
     words = struct.unpack(f"<{len(data) // size}{letter}", data[: len(data) // size * size])
-    return [Entry(word, bits) for word in dict.fromkeys(words) if word % alignment == 0 and _within(word, code)]
+    return [
+        Entry(word, bits) for word in dict.fromkeys(words) if word % alignment == 0 and _within(word, code)
+    ]
 
 
 def _within(address: int, regions: Iterable[Region]) -> bool:

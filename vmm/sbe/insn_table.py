@@ -77,9 +77,7 @@ class InsnTable:
         """What each statistics class counts, in the order of `enum sbe_class`."""
         lib = self._lib
         numbers = range(lib.vmk_sbe_class_count())
-        return {
-            self._text(lib.vmk_sbe_class_name(n)): self._text(lib.vmk_sbe_class_text(n)) for n in numbers
-        }
+        return {self._text(lib.vmk_sbe_class_name(n)): self._text(lib.vmk_sbe_class_text(n)) for n in numbers}
 
     def identify(self, bits: int, code: bytes) -> tuple[Insn, int] | None:
         """(row, length in bytes) of the sensitive instruction that `code` starts with in `bits`-wide code, or None.
