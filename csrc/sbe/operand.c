@@ -86,7 +86,7 @@ static void fill_modrm(struct sbe_operand *op, const struct sbe_match *match, co
 {
     const struct sbe_decoded *d = &match->decoded;
     bool control = match->form->modrm == SBE_MODRM_CONTROL;
-    bool group = match->form->regs && !control, alternate_cr8 = match->form->prefix == SBE_PREFIX_LOCK;
+    bool group = match->form->regs && !control, alternate_cr8 = control && d->has_lock;
     op->reg = (uint8_t)((modrm[0] >> 3 & 7) | ((!group && (d->rex & 4)) || alternate_cr8 ? 8 : 0));
     if (control || modrm[0] >= 0xc0) {
         op->flags |= SBE_OP_REG;
@@ -125,7 +125,7 @@ static uint8_t prefix_flags(const struct sbe_match *match)
     flags |= d->has_66 ? SBE_OP_66 : 0;
     flags |= d->rex & 8 ? SBE_OP_REX_W : 0;
     bool forbidden = match->form->np && (d->has_66 || d->has_f2 || d->has_f3);
-    if (forbidden || (d->has_lock && match->form->prefix != SBE_PREFIX_LOCK))
+    if (forbidden || match->form->ud || (d->has_lock && match->form->prefix != SBE_PREFIX_LOCK))
         flags |= SBE_OP_UD;
     return (uint8_t)flags;
 }

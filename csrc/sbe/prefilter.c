@@ -20,8 +20,10 @@ static void want_two_byte(struct sbe_prefilter *filter, const struct sbe_form *f
         filter->second[opcode] = SBE_SECOND_YES;
         return;
     }
-    if (filter->second[opcode] == SBE_SECOND_NO)
+    if (form->prefix != SBE_PREFIX_LOCK)
         filter->second[opcode] = SBE_SECOND_BY_MODRM;
+    else if (filter->second[opcode] == SBE_SECOND_NO)
+        filter->second[opcode] = SBE_SECOND_BY_MODRM_AND_LOCK;
     for (unsigned modrm = 0; modrm < 256; modrm++) {
         if (sbe_form_takes_modrm(form, (uint8_t)modrm))
             filter->modrm[opcode][modrm / 8] |= (uint8_t)(1u << modrm % 8);
@@ -53,53 +55,65 @@ void sbe_prefilter_build(struct sbe_prefilter *filter, const bool wanted[SBE_INS
     }
 }
 
-/* A byte that is not there yet counts as the worst it could be. */
-static bool two_byte_hit(const struct sbe_prefilter *filter, const uint8_t *escape, const uint8_t *end)
+/* The bytes to be searched; begin is the start of an instruction, so that its prefixes are all in here. */
+struct window {
+    enum sbe_mode mode;
+    const uint8_t *begin, *end;
+};
+
+static const uint8_t *start_of_prefixes(const struct window *w, const uint8_t *at)
 {
-    if (end - escape < 2)
-        return true;
-    unsigned action = filter->second[escape[1]];
-    if (action != SBE_SECOND_BY_MODRM)
-        return action == SBE_SECOND_YES;
-    return end - escape < 3 || (filter->modrm[escape[1]][escape[2] / 8] & 1u << escape[2] % 8);
+    for (unsigned n = 0; at > w->begin && n < SBE_MAX_INSN - 1 && sbe_is_prefix(w->mode, at[-1]); n++)
+        at--;
+    return at;
 }
 
-static const uint8_t *find_two_byte(const struct sbe_prefilter *filter, const uint8_t *at, const uint8_t *end)
+static bool has_lock(const struct window *w, const uint8_t *escape)
 {
-    while (at < end && (at = memchr(at, 0x0f, (size_t)(end - at)))) {
-        if (two_byte_hit(filter, at, end))
+    const uint8_t *prefixes = start_of_prefixes(w, escape);
+    return memchr(prefixes, 0xf0, (size_t)(escape - prefixes));
+}
+
+/* A byte that is not there yet counts as the worst it could be. */
+static bool two_byte_hit(const struct sbe_prefilter *filter, const struct window *w, const uint8_t *escape)
+{
+    if (w->end - escape < 2)
+        return true;
+    unsigned action = filter->second[escape[1]];
+    if (action == SBE_SECOND_NO || action == SBE_SECOND_YES)
+        return action == SBE_SECOND_YES;
+    if (w->end - escape >= 3 && !(filter->modrm[escape[1]][escape[2] / 8] & 1u << escape[2] % 8))
+        return false;
+    return action == SBE_SECOND_BY_MODRM || has_lock(w, escape);
+}
+
+static const uint8_t *find_two_byte(const struct sbe_prefilter *filter, const struct window *w)
+{
+    const uint8_t *at = w->begin;
+    while (at < w->end && (at = memchr(at, 0x0f, (size_t)(w->end - at)))) {
+        if (two_byte_hit(filter, w, at))
             return at;
         at++;
     }
     return NULL;
 }
 
-static const uint8_t *find_any(const struct sbe_prefilter *filter, const uint8_t *at, const uint8_t *end)
+static const uint8_t *find_any(const struct sbe_prefilter *filter, const struct window *w)
 {
-    for (; at < end; at++) {
-        if (filter->one[*at] || (*at == 0x0f && filter->any_two && two_byte_hit(filter, at, end)))
+    for (const uint8_t *at = w->begin; at < w->end; at++) {
+        if (filter->one[*at] || (*at == 0x0f && filter->any_two && two_byte_hit(filter, w, at)))
             return at;
     }
     return NULL;
 }
 
-static size_t start_of_prefixes(enum sbe_mode mode, const uint8_t *code, size_t from, size_t at)
-{
-    for (unsigned n = 0; at > from && n < SBE_MAX_INSN - 1 && sbe_is_prefix(mode, code[at - 1]); n++)
-        at--;
-    return at;
-}
-
 struct sbe_clean sbe_prefilter_find(const struct sbe_prefilter *filter, enum sbe_mode mode,
                                     const uint8_t *code, size_t from, size_t to)
 {
-    const uint8_t *hit = NULL;
-    if (filter->any_one)
-        hit = find_any(filter, code + from, code + to);
-    else if (filter->any_two)
-        hit = find_two_byte(filter, code + from, code + to);
-    else
+    const struct window w = {mode, code + from, code + to};
+    if (!filter->any_one && !filter->any_two)
         return (struct sbe_clean){.clean = to, .dirty = to};
-    size_t at = hit ? (size_t)(hit - code) : to, clean = start_of_prefixes(mode, code, from, at);
-    return (struct sbe_clean){.clean = clean, .dirty = hit ? at + 1 : clean};
+    const uint8_t *hit = filter->any_one ? find_any(filter, &w) : find_two_byte(filter, &w);
+    size_t clean = (size_t)(start_of_prefixes(&w, hit ? hit : w.end) - code);
+    return (struct sbe_clean){.clean = clean, .dirty = hit ? (size_t)(hit - code) + 1 : clean};
 }

@@ -68,7 +68,7 @@ static int64_t add_site(struct sbe *sbe, const struct sbe_match *match, const st
 {
     struct sbe_sites *sites = &sbe->sites;
     if (sites->count >= sites->max)
-        return sbe_fail(sbe, -ENOSPC, "sites: %u are the limit, at 0x%llx: flush all blocks, then forget them",
+        return sbe_fail(sbe, -ENOSPC, "sites: %u are the limit, at 0x%llx: flush all blocks and forget them",
                         sites->max, (unsigned long long)key->pc);
     if (grow_chunks(sites))
         return sbe_fail(sbe, -ENOMEM, "sites: no memory for more than %u", sites->count);

@@ -1,4 +1,4 @@
-"""Encodings of every form of the instruction table, with the prefixes it demands: the input of several tests."""
+"""Encodings of every form of the instruction table, with the prefixes it demands: input of several tests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Encoding:
 
 
 def encodings(table: InsnTable, bits: int) -> Iterator[Encoding]:
-    """Every opcode of every form that exists in `bits`-wide code, with every ModRM.reg and several memory forms."""
+    """Every opcode of every form that exists in `bits`-wide code, with every ModRM it takes."""
     for form in table.forms:
         if form.mode_mask & 1 << MODE_BITS[bits]:
             for opcode in form.opcodes:

@@ -1,4 +1,4 @@
-"""csrc/sbe/ built alone, without engine or monitor, and opened through cffi: what the tests of this folder use."""
+"""csrc/sbe/ built alone, without engine or monitor, and opened through cffi: what these tests use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compiler_flags() -> list[str]:
 
 
 def linker_flags(folder: Path) -> list[str]:
-    """Capstone from the wheel, whose file name is not the SONAME the loader looks for: a link in `folder` is."""
+    """Capstone from the wheel, and a link in `folder` by the SONAME that the loader looks for."""
     library = capstone_folder() / "lib" / "libcapstone.so"
     (folder / "libcapstone.so.5").symlink_to(library)
     return [str(library), f"-Wl,-rpath,{folder}"]

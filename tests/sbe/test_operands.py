@@ -1,4 +1,4 @@
-"""Proves the operand decode the monitor relies on: against Capstone's detail for memory forms, by hand elsewhere."""
+"""Proves the operand decode the monitor relies on: memory against Capstone's detail, the rest by hand."""
 
 from __future__ import annotations
 

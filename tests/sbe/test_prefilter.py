@@ -1,5 +1,4 @@
-"""Proves the prefilter sound: with it and without it a translator is shown the same bytes, on random code, on real
-code and after every policy."""
+"""Proves the prefilter sound: with it and without it a translator is shown the same bytes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Proves what a scan tells the engine: replacements of the right shape and length, where it ends, when it needs
-more bytes, in every mode and under every prefix."""
+"""Proves what a scan tells the engine, in every mode, under every prefix: replacements, ends, cuts."""
 
 from __future__ import annotations
 
@@ -164,3 +163,21 @@ def test_statistics_count_what_was_done(adaptive: Scanner) -> None:
     stats = adaptive.stats()
     assert (stats.blocks, stats.clean, stats.instructions, stats.candidates, stats.sites) == (2, 1, 2, 1, 1)
     assert 0 < stats.seconds < 1
+
+
+@pytest.mark.parametrize("mode", ["16", "32", "64"])
+@pytest.mark.parametrize(
+    "code", ["f00fa3c8", "f00fabd8", "f0660fb3c1", "f00fbbf0", "f00fbae004", "66f00fbaf904"]
+)
+def test_locked_bit_test_never_reaches_the_engine(adaptive: Scanner, mode: str, code: str) -> None:
+    """It is undefined, and the engine's translator aborts the process on it."""
+    scan = adaptive.block(mode, b"\x90" * 40 + parse_hex(code) + b"\xc3" * 20, 41)
+    assert [patch.pc - 0x1000 for patch in scan.patches] == [40]
+    assert adaptive.site(scan.patches[0].site).op.flags & adaptive.lib.SBE_OP_UD
+
+
+@pytest.mark.parametrize("code", ["0fa3c8", "0fbae004", "f00fab08", "f00fba2804", "f00fb308"])
+def test_lawful_bit_tests_stay_native(adaptive: Scanner, code: str) -> None:
+    assert adaptive.block("64", parse_hex(code) + b"\xc3", 2).patches == ()
+    with scanner("full") as one:
+        assert one.block("64", parse_hex(code) + b"\xc3", 2).patches == ()

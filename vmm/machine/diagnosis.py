@@ -10,7 +10,7 @@ from vmm.machine.backtrace import return_addresses
 from vmm.machine.cause import cause_of
 from vmm.machine.disassembly import Instruction, disassemble
 from vmm.machine.trace import event_line
-from vmm.monitor import REGISTER_NAMES, Exit, Registers, TraceEvent
+from vmm.monitor import REGISTER_NAMES, Exit, Registers, TraceEvent, TraceKind
 
 if TYPE_CHECKING:
     from vmm.loader import SymbolTable
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 EVENTS = 32
 _INSTRUCTIONS = 8
 _STACK_WORDS = 16
-_MAX_OFFSET = 1 << 20
+_MAX_OFFSET = 16 << 10
+
+_SHOWN = frozenset({TraceKind.TRAP, TraceKind.EXCEPTION, TraceKind.INTERRUPT})
 
 Section = tuple[str, list[str]]
 
@@ -95,7 +97,7 @@ def diagnose(machine: Machine, end: Exit) -> Diagnosis:
     def read(address: int, length: int) -> bytes:
         return monitor.linear_read(end.cpu, address, length)
 
-    events = monitor.trace(EVENTS)
+    events = [event for event in monitor.trace() if event.kind in _SHOWN][-EVENTS:]
     code = read(registers.pc, 16 * _INSTRUCTIONS)
     return Diagnosis(
         cause=cause_of(end, registers, events, read),

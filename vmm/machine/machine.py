@@ -35,8 +35,8 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose written
-    value ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose
+    written value ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
     at power-on, by default 2000-01-01 in virtual time and now in real time.
 
@@ -95,7 +95,8 @@ class Machine:
         self.screen = Screen(self.monitor)
         self.memory = Memory(self.monitor)
         self.on_trace: Callable[[TraceEvent], None] | None = None
-        self.wait_for_input: Callable[[], None] | None = None
+        # Called when an idle VM in virtual time can only be woken by input: False if none will ever come.
+        self.wait_for_input: Callable[[], bool] | None = None
         self._outcome: Outcome | None = None
         self._stop_asked = False
         self._running = False

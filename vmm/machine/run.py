@@ -161,8 +161,8 @@ class RunLoop:
 
     def _idle(self) -> Outcome | None:
         """Virtual time, and nothing will ever happen by itself."""
-        if self._machine.wait_for_input is not None:
-            self._machine.wait_for_input()
+        wait = self._machine.wait_for_input
+        if wait is not None and wait():
             return None
         if self._limits.time == FOREVER:
             return Outcome.DIED

@@ -1,8 +1,8 @@
-"""The static walk: sensitive instructions that can be reached from an image's entry points without running it.
+"""The static walk: sensitive instructions that an image's entry points reach, found without running it.
 
-Recursive descent: follow direct jumps, calls and fall-through, decode nothing else. What only an indirect jump
-reaches is missed unless the caller names it as an entry (symbols, code pointers); `compare` says how much that
-was, against the sites an execution found.
+Recursive descent: follow direct jumps, calls and fall-through, decode nothing else. What only an indirect
+jump reaches is missed unless the caller names it as an entry (symbols, code pointers); `compare` says how
+much that was, against the sites that an execution found.
 """
 
 from __future__ import annotations
