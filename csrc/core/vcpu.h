@@ -1,7 +1,7 @@
 /* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
  *
- * The first two fields are what every translated block reads and writes as it begins; everything found from a helper's argument hangs
- * on this struct, never on a file-scope variable. */
+ * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two words that every block reads as
+ * it begins, icount and limit, are in the register file itself (engine/guest.h). */
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
 
@@ -37,8 +37,6 @@ struct vcpu_stats {
 };
 
 struct vcpu {
-    uint64_t icount;            /* retired instructions, exact at block starts */
-    uint64_t limit;             /* a block that starts at or past this count calls the safe point first */
     atomic_uint request;        /* bits of enum vcpu_request */
     unsigned id;
     struct vm *vm;

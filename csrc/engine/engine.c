@@ -31,7 +31,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     if (v->native_ra)
         count_take_back(v, v->native_ra, 0);
     else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !v->guest->exception_is_int)
-        v->icount--;
+        v->guest->icount--;
     v->native_ra = 0;
     v->fault_restored = v->fault_at_fetch = false;
     cpu_exception(v, vector);
@@ -141,7 +141,10 @@ void engine_destroy(struct vcpu *v)
 
 void engine_reset(struct vcpu *v)
 {
+    uint64_t icount = v->guest->icount;
     cpu_reset(v->cpu);
+    v->guest->icount = icount;
+    v->guest->limit = 0;
     v->guest->reg[RDX] = RESET_EDX;
     v->guest->old_exception = -1;
     CPU_HALTED(v->cpu) = 0;
@@ -165,7 +168,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 
 void engine_kick(struct vcpu *v)
 {
-    __atomic_store_n(&v->limit, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
 }
 
 void engine_stop(struct vcpu *v)

@@ -9,6 +9,7 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
 #include "engine/jump.h"
@@ -148,9 +149,17 @@ static void *constant32(void *ctx, uint32_t value)
     return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
 }
 
-static void *last_op(void *ctx)
+/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values do not outlive a branch. */
+struct check_call {
+    void *ctx, *func;
+    struct vcpu *v;
+};
+
+static void call_safe_point(void *closure)
 {
-    return TCG_OPS(ctx)->prev->prev->next;
+    const struct check_call *c = closure;
+    void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v), constant32(c->ctx, 0)};
+    __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
 }
 
 static bool is_trap_helper(const void *func)
@@ -163,10 +172,11 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
-        args[0] = (char *)ctx + (uintptr_t)tcg_const_i64_x86_64(ctx, (int64_t)(uintptr_t)v);
-        args[1] = constant32(ctx, 0);
-        v->count_op = last_op(ctx);
-    } else if (v->patch && is_trap_helper(func)) {
+        struct check_call call = {ctx, func, v};
+        v->count_op = count_emit(ctx, call_safe_point, &call);
+        return;
+    }
+    if (v->patch && is_trap_helper(func)) {
         args[1] = constant32(ctx, v->patch->site | TRAP_TAG);
         v->patch = NULL;
     }
