@@ -26,6 +26,7 @@ WRAPPED = [
     "cpu_loop_exit_noexc",
     "tb_invalidate_phys_page_fast",  # engine/code_pages.c
     "tlb_reset_dirty_by_vaddr",
+    "helper_lookup_tb_ptr",  # engine/jump.c
     "tlb_flush",  # engine/tlb.c
     "tlb_flush_page",
     "helper_inb",  # engine/helpers.c

@@ -190,7 +190,7 @@ int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out)
     out->cr4 = g->cr[4];
     out->cr8 = lapic_get_tpr(vm->board->irq.lapic[cpu]);
     out->efer = g->efer;
-    out->icount = v->icount;
+    out->icount = v->guest->icount;
     for (unsigned i = 0; i < 6; i++)
         out->seg[i] = segment(&g->seg[i]);
     out->ldt = segment(&g->ldt);
@@ -291,7 +291,7 @@ int vmk_state_save(struct vm *vm, void *buffer, size_t size)
         return fail(vm, VMK_EINVAL, "the buffer is not of the state's size");
     for (unsigned i = 0; i < vm->cpus; i++) {
         const struct vcpu *v = vm->vcpu[i];
-        const uint64_t own[4] = {v->icount, (uint64_t)v->tsc_offset, v->state, v->nmi_pending};
+        const uint64_t own[4] = {v->guest->icount, (uint64_t)v->tsc_offset, v->state, v->nmi_pending};
         memcpy(out, v->guest, CPU_STATE_BYTES);
         memcpy(out + CPU_STATE_BYTES, own, sizeof(own));
         out += CPU_STATE_BYTES + sizeof(own);

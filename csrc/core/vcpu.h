@@ -1,7 +1,7 @@
 /* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
  *
- * The first two fields are what every translated block reads and writes as it begins; everything found from a helper's argument hangs
- * on this struct, never on a file-scope variable. */
+ * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two words that every block reads as
+ * it begins, icount and limit, are in the register file itself (engine/guest.h). */
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
 
@@ -15,6 +15,7 @@
 
 struct vm;
 struct engine_tlb;
+struct jump_table;
 
 enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
@@ -39,8 +40,6 @@ struct vcpu_stats {
 };
 
 struct vcpu {
-    uint64_t icount;            /* retired instructions, exact at block starts */
-    uint64_t limit;             /* a block that starts at or past this count calls the safe point first */
     atomic_uint request;        /* bits of enum vcpu_request */
     unsigned id;
     struct vm *vm;
@@ -49,6 +48,7 @@ struct vcpu {
     void *uc, *cpu, *tcg;       /* the engine, its CPU and its translator */
     void *memory_region, *mmio_region;
     struct engine_tlb *tlb;
+    struct jump_table *jumps;
     enum vcpu_state state;
     uint8_t sipi_vector;
     uint64_t turn_end;          /* icount at which this turn ends */

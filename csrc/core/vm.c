@@ -181,7 +181,7 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += vm->vcpu[i]->icount;
+        total += vm->vcpu[i]->guest->icount;
     return total;
 }
 
@@ -354,8 +354,8 @@ static struct vcpu *next_runnable(struct vm *vm)
 static void take_turn(struct vm *vm, struct vcpu *v)
 {
     vm->current = v;
-    clock_attach(&vm->board->clock, &v->icount);
-    v->turn_end = vm->cpus > 1 ? v->icount + vm->quantum : UINT64_MAX;
+    clock_attach(&vm->board->clock, &v->guest->icount);
+    v->turn_end = vm->cpus > 1 ? v->guest->icount + vm->quantum : UINT64_MAX;
     atomic_fetch_and(&v->request, ~(unsigned)(REQ_INTERRUPT | REQ_TURN));
     engine_want_interrupt(v, v->nmi_pending || irq_pending(vm->board, v->id));
     cpu_set_limit(v);

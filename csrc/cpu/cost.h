@@ -15,7 +15,7 @@ static inline void cost(struct vcpu *v, enum cost_ns ns)
     clock_charge(&v->board->clock, ns);
     /* A deadline may have come nearer: the next block start looks. */
     if (v->board->clock.mode == CLOCK_VIRTUAL)
-        v->limit = v->limit > ns ? v->limit - ns : 0;
+        v->guest->limit = v->guest->limit > ns ? v->guest->limit - ns : 0;
 }
 
 #endif

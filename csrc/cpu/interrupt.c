@@ -33,16 +33,16 @@ void cpu_set_limit(struct vcpu *v)
     struct vm *vm = v->vm;
     uint64_t time = sooner(v->board->deadline, vm->run.until_time);
     uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX : instructions_until(v, time);
-    uint64_t limit = left > UINT64_MAX - v->icount ? UINT64_MAX : v->icount + left;
+    uint64_t limit = left > UINT64_MAX - v->guest->icount ? UINT64_MAX : v->guest->icount + left;
     if (vm->run.until_instructions != UINT64_MAX) {
         uint64_t done = vm_instructions(vm);
         uint64_t more = vm->run.until_instructions > done ? vm->run.until_instructions - done : 0;
-        limit = sooner(limit, v->icount + more);
+        limit = sooner(limit, v->guest->icount + more);
     }
     limit = sooner(limit, v->turn_end);
-    __atomic_store_n(&v->limit, limit, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
     if (atomic_load(&v->request) || atomic_load(&vm->stop)) /* kicked meanwhile */
-        __atomic_store_n(&v->limit, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
 }
 
 static bool nmi_ready(struct vcpu *v)
@@ -75,7 +75,7 @@ bool cpu_safe_point(struct vcpu *v)
     struct vm *vm = v->vm;
     struct board *b = v->board;
     v->stats.safe_points++;
-    bool turn_over = serve_requests(v) || v->icount >= v->turn_end;
+    bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
     if (b->deadline <= board_now(b))
         board_run_due(b);
     if (vm_should_stop(vm) || turn_over) {
@@ -155,7 +155,7 @@ void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
     v->guest->rip += length;
     clock_charge(&v->board->clock, COST_PAUSE);
     if (v->vm->cpus > 1)
-        v->turn_end = v->icount;
+        v->turn_end = v->guest->icount;
     cpu_set_limit(v);
     v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     if (v->guest->rflags & FLAG_TF)

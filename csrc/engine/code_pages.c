@@ -8,6 +8,7 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "mem/srat.h"
@@ -15,6 +16,7 @@
 static void invalidate(struct vcpu *v, uint64_t page)
 {
     v->stats.code_invalidations++;
+    jump_forget(v);
     tb_invalidate_phys_range_x86_64(v->uc, page << PAGE_SHIFT, (page + 1) << PAGE_SHIFT);
 }
 
@@ -76,6 +78,7 @@ void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint
     invalidate_mask(v->vm, page, others);
     v->vm->srat.code_mask[page] &= ~others;
     v->smc_caller = ra;
+    jump_forget(v);
     __real_tb_invalidate_phys_page_fast_x86_64(uc, pages, start, len, ra);
 }
 

@@ -1,23 +1,61 @@
 /* The exact count of retired instructions, and the block-start check that hangs on it.
  *
- * Every translated block begins with a call that the engine uses to look for exit requests. We give it two constants of our own: the
- * vCPU and the number of instructions of the block (patched in once the block is translated, translate.c). The check is one compare: the
- * block's instructions are added when it starts, and taken back when a fault leaves the block early. A block never starts at or past
- * `limit` without the safe point having run, so deadlines, turns and stops land at counts that two runs agree on. */
+ * Every translated block begins with code of ours, in place of the engine's own exit check: compare the count with the limit, call the
+ * safe point if it is reached, add the block's instructions (a constant patched in once the block is translated, translate.c). What a
+ * fault leaves undone is taken back. A block never starts at or past the limit without the safe point having run, so deadlines, turns
+ * and stops land at counts that two runs agree on. */
 #include "engine/count.h"
 
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
 #include "engine/engine.h"
+#include "engine/helpers.h"
 #include "engine/private.h"
 
-void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t instructions);
-void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t instructions)
+/* The translator hands values around as offsets from its context; operations take pointers. */
+static uint64_t arg(void *ctx, const void *value)
+{
+    return (uint64_t)(uintptr_t)ctx + (uint64_t)(uintptr_t)value;
+}
+
+static void load(void *ctx, void *to, size_t field)
+{
+    tcg_gen_op3_x86_64(ctx, TCG_LD_I64, (uint64_t)(uintptr_t)to, arg(ctx, TCG_ENV(ctx)), field);
+}
+
+static void *as_value(void *ctx, const void *temp)
+{
+    return (void *)((const char *)temp - (const char *)ctx);
+}
+
+void *count_emit(void *ctx, void (*call_safe_point)(void *), void *closure)
+{
+    void *count = tcg_temp_new_internal_x86_64(ctx, TCG_TYPE_I64, false);
+    void *limit = tcg_temp_new_internal_x86_64(ctx, TCG_TYPE_I64, false);
+    void *go_on = gen_new_label_x86_64(ctx);
+    load(ctx, count, offsetof(struct guest, icount));
+    load(ctx, limit, offsetof(struct guest, limit));
+    tcg_gen_brcond_i64_x86_64(ctx, TCG_COND_LTU, as_value(ctx, count), as_value(ctx, limit), go_on);
+    call_safe_point(closure);
+    *(uint32_t *)go_on |= 1; /* present */
+    tcg_gen_op1_x86_64(ctx, TCG_SET_LABEL, (uint64_t)(uintptr_t)go_on);
+    load(ctx, count, offsetof(struct guest, icount));
+    void *instructions = tcg_const_i64_x86_64(ctx, 0);
+    void *patch = TCG_OPS(ctx)->prev->prev->next;
+    tcg_gen_op3_x86_64(ctx, TCG_ADD_I64, (uint64_t)(uintptr_t)count, (uint64_t)(uintptr_t)count, arg(ctx, instructions));
+    tcg_gen_op3_x86_64(ctx, TCG_ST_I64, (uint64_t)(uintptr_t)count, arg(ctx, TCG_ENV(ctx)), offsetof(struct guest, icount));
+    tcg_temp_free_internal_x86_64(ctx, limit);
+    tcg_temp_free_internal_x86_64(ctx, count);
+    return patch;
+}
+
+/* The limit is reached. */
+void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t unused)
 {
     struct vcpu *v = p;
-    if (__builtin_expect(v->icount >= __atomic_load_n(&v->limit, __ATOMIC_RELAXED), 0) && cpu_safe_point(v))
+    (void)unused;
+    if (cpu_safe_point(v))
         engine_leave_block(v, CALLER);
-    v->icount += instructions;
 }
 
 static int64_t read_sleb128(const uint8_t **p)
@@ -58,7 +96,7 @@ void count_take_back(struct vcpu *v, uintptr_t ra, unsigned keep)
         return;
     unsigned done = instruction_at(tb, ra) + keep;
     if (done < tb->icount)
-        v->icount -= tb->icount - done;
+        v->guest->icount -= tb->icount - done;
 }
 
 /* A fault leaves a block: its registers are restored from the faulting point. */

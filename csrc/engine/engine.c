@@ -13,6 +13,7 @@
 #include "cpu/cpu.h"
 #include "engine/code_pages.h"
 #include "engine/count.h"
+#include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
@@ -27,9 +28,9 @@ static void uncount_fault(struct vcpu *v)
     if (v->native_ra)
         count_take_back(v, v->native_ra, 0);
     else if (v->delivering == DELIVERING_INT)
-        v->icount--;
+        v->guest->icount--;
     else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired) /* raised without a return address: it ended its block */
-        v->icount--;
+        v->guest->icount--;
     v->native_ra = 0;
     v->fault_restored = v->fault_at_fetch = v->stepped = false;
 }
@@ -136,8 +137,8 @@ int engine_create(struct vcpu *v, char *err, size_t errlen)
     UC_MEMORY_MAPPING(uc) = memory_mapping;
     CLASS_TLB_FILL(CPU_CLASS(v->cpu)) = tlb_fill;
     CLASS_EXEC_INTERRUPT(CPU_CLASS(v->cpu)) = exec_interrupt;
-    if (tlb_create(v)) {
-        snprintf(err, errlen, "engine of vCPU %u: no memory for its TLB", v->id);
+    if (jump_create(v) || tlb_create(v)) {
+        snprintf(err, errlen, "engine of vCPU %u: no memory for its tables", v->id);
         return VMK_ENOMEM;
     }
     engine_reset(v);
@@ -146,15 +147,21 @@ int engine_create(struct vcpu *v, char *err, size_t errlen)
 
 void engine_destroy(struct vcpu *v)
 {
-    if (v->uc)
+    if (v->uc) {
+        UC_OWNER(v->uc) = NULL; /* the engine would free it */
         uc_close(v->uc);
+    }
     tlb_destroy(v);
+    jump_destroy(v);
     v->uc = NULL;
 }
 
 void engine_reset(struct vcpu *v)
 {
+    uint64_t icount = v->guest->icount;
     cpu_reset(v->cpu);
+    v->guest->icount = icount;
+    v->guest->limit = 0;
     v->guest->reg[RDX] = RESET_EDX;
     v->guest->old_exception = -1;
     CPU_HALTED(v->cpu) = 0;
@@ -179,7 +186,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 
 void engine_kick(struct vcpu *v)
 {
-    __atomic_store_n(&v->limit, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
 }
 
 void engine_stop(struct vcpu *v)

@@ -47,7 +47,10 @@ struct guest {
     uint64_t star;
     uint64_t pad_4832;
     uint64_t lstar, cstar, fmask, kernel_gs_base;
-    uint8_t pad_4872[4896 - 4872];
+    /* The engine's own TSC fields, which nothing reads once RDTSC is ours: retired instructions, exact at block starts, and the count
+     * at or past which a block calls the safe point before it runs. Here because generated code reaches them by one displacement. */
+    uint64_t icount, limit;
+    uint64_t pad_4888;
     uint64_t tsc_aux, xcr0, mcg_status, misc_enable;
     uint8_t pad_4928[5280 - 4928];
     uint64_t pat;
@@ -83,6 +86,7 @@ AT(sysenter_cs, 4800);
 AT(star, 4824);
 AT(lstar, 4840);
 AT(kernel_gs_base, 4864);
+AT(icount, 4872);
 AT(tsc_aux, 4896);
 AT(xcr0, 4904);
 AT(misc_enable, 4920);

@@ -9,6 +9,7 @@
 #include "cpu/cpu.h"
 #include "engine/engine.h"
 #include "engine/private.h"
+#include "engine/tlb.h"
 
 static inline struct vcpu *owner(struct guest *env)
 {
@@ -221,7 +222,7 @@ void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value) { __real_helper
 uint64_t engine_xgetbv(struct vcpu *v, uint32_t index) { return helper_xgetbv_x86_64(v->guest, index); }
 void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value) { helper_xsetbv_x86_64(v->guest, index, value); }
 void engine_set_cr0(struct vcpu *v, uint64_t value) { cpu_x86_update_cr0_x86_64(v->guest, (uint32_t)value); }
-void engine_set_cr3(struct vcpu *v, uint64_t value) { cpu_x86_update_cr3_x86_64(v->guest, value); }
+void engine_set_cr3(struct vcpu *v, uint64_t value) { tlb_write_cr3(v, value); }
 void engine_set_cr4(struct vcpu *v, uint64_t value) { cpu_x86_update_cr4_x86_64(v->guest, (uint32_t)value); }
 
 void engine_iret(struct vcpu *v, unsigned operand_size, uint64_t next_rip)

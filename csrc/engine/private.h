@@ -44,13 +44,19 @@
 #define TCG_OPS(ctx) ((struct op_link *)((char *)(ctx) + 29576))
 #define TCG_OP_ARG(op, n) AT_OFFSET(op, 24 + 8 * (n), uint64_t)
 #define TCG_UC(ctx) AT_OFFSET(ctx, 39280, uc_engine *)
+#define TCG_EPILOGUE(ctx) AT_OFFSET(ctx, 152, void *)
 #define TCG_TB_FLUSH_COUNT(ctx) AT_OFFSET(ctx, 39096 + 24, uint32_t)
 
+#define TCG_ENV(ctx) AT_OFFSET(ctx, 39152, void *)
 #define TCG_OP_CODE(op) AT_OFFSET(op, 0, uint8_t)
 #define TCG_OP_NEXT(op) AT_OFFSET(op, 8, void *)
 #define TCG_OP_INSN_START 133
 
 #define INTERRUPT_HARD 2u
+
+/* The few operations of the translator's intermediate code that are emitted here. */
+enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78 };
+enum { TCG_COND_LTU = 4, TCG_TYPE_I64 = 1 };
 #define ENGINE_EXCP_HLT 0x10001
 
 struct op_link {
@@ -79,7 +85,8 @@ enum access_type { ACCESS_LOAD = 0, ACCESS_STORE = 1, ACCESS_FETCH = 2 };
 struct tlb_entry {
     uint64_t read, write, code, paddr;
     uintptr_t addend;
-    uint8_t pad[24];
+    uint64_t global; /* ours, in the engine's padding: the entry outlives a write to CR3 */
+    uint8_t pad[16];
 };
 struct iotlb_entry {
     uint64_t addr;
@@ -120,6 +127,12 @@ void tb_flush_jmp_cache_x86_64(void *cpu, uint64_t va);
 struct tb *tcg_tb_lookup_x86_64(void *tcg_ctx, uintptr_t host_pc);
 void *tcg_const_i32_x86_64(void *tcg_ctx, int32_t value);
 void *tcg_const_i64_x86_64(void *tcg_ctx, int64_t value);
+void *tcg_temp_new_internal_x86_64(void *ctx, int type, bool local);
+void tcg_temp_free_internal_x86_64(void *ctx, void *temp);
+void *gen_new_label_x86_64(void *ctx);
+void tcg_gen_brcond_i64_x86_64(void *ctx, int condition, void *a, void *b, void *label);
+void tcg_gen_op1_x86_64(void *ctx, int op, uint64_t a);
+void tcg_gen_op3_x86_64(void *ctx, int op, uint64_t a, uint64_t b, uint64_t c);
 void cpu_x86_update_cr0_x86_64(struct guest *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(struct guest *env, uint64_t value);
 void cpu_x86_update_cr4_x86_64(struct guest *env, uint32_t value);

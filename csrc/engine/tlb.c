@@ -6,7 +6,8 @@
  * holds code is ever directly writable (code_pages.c).
  *
  * The tables have a fixed size and entries are logged, so that a flush clears only what was filled: the stock tables are resized by
- * wall-clock time, which two runs would not agree on. The layout is the engine's (cputlb.c of the pinned version). */
+ * wall-clock time, which two runs would not agree on. Entries of global pages have a log of their own and outlive a write to CR3, as on
+ * hardware; the stock TLB drops them. The layout is the engine's (cputlb.c of the pinned version). */
 #include "engine/tlb.h"
 
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "cpu/cpu.h"
 #include "engine/code_pages.h"
 #include "engine/engine.h"
+#include "engine/jump.h"
 #include "engine/walk.h"
 #include "mem/srat.h"
 
@@ -26,13 +28,19 @@
 #define EMPTY UINT64_MAX
 #define LARGE_2M (2ull << 20)
 
+/* Slots filled since they were last cleared; past LOG_SIZE all count as filled. */
+struct fill_log {
+    uint32_t n;
+    uint16_t slot[LOG_SIZE];     /* mode * ENTRIES + index */
+};
+
 struct engine_tlb {
     struct tlb_entry *table[MMU_MODES];
     struct iotlb_entry *io[MMU_MODES];
-    uint32_t nlog;               /* slots filled since the last flush; past LOG_SIZE all count as filled */
-    uint16_t log[LOG_SIZE];      /* mode * ENTRIES + index */
+    struct fill_log own, global; /* of the current address space, and of all */
     bool victims;                /* the engine itself filled (MMIO) and may have moved an entry to its victim table */
     bool large, huge;            /* some entry came from a 2/4 MiB or 1 GiB page */
+    bool keep_global;            /* the flush under way is for a write to CR3 */
 };
 
 int tlb_create(struct vcpu *v)
@@ -65,12 +73,12 @@ void tlb_destroy(struct vcpu *v)
     v->tlb = NULL;
 }
 
-static void log_slot(struct engine_tlb *t, unsigned mode, unsigned index)
+static void log_slot(struct fill_log *log, unsigned mode, unsigned index)
 {
-    if (t->nlog < LOG_SIZE)
-        t->log[t->nlog] = (uint16_t)(mode * ENTRIES + index);
-    if (t->nlog <= LOG_SIZE)
-        t->nlog++;
+    if (log->n < LOG_SIZE)
+        log->slot[log->n] = (uint16_t)(mode * ENTRIES + index);
+    if (log->n <= LOG_SIZE)
+        log->n++;
 }
 
 static struct tlb_entry *slot(struct engine_tlb *t, unsigned n)
@@ -78,25 +86,41 @@ static struct tlb_entry *slot(struct engine_tlb *t, unsigned n)
     return &t->table[n / ENTRIES][n % ENTRIES];
 }
 
-static void clear(struct tlb_entry *e)
+/* Calls `visit` for every entry of a log, or for every entry there is when the log ran over. */
+static void for_logged(struct engine_tlb *t, const struct fill_log *log, void (*visit)(struct tlb_entry *, uint64_t), uint64_t arg)
 {
+    bool all = log->n > LOG_SIZE;
+    unsigned n = all ? MMU_MODES * ENTRIES : log->n;
+    for (unsigned i = 0; i < n; i++)
+        visit(slot(t, all ? i : log->slot[i]), arg);
+}
+
+static void clear(struct tlb_entry *e, uint64_t unused)
+{
+    (void)unused;
     e->read = e->write = e->code = EMPTY;
+}
+
+static void clear_own(struct tlb_entry *e, uint64_t unused)
+{
+    if (!e->global)
+        clear(e, unused);
+}
+
+static void protect(struct tlb_entry *e, uint64_t paddr)
+{
+    if (e->paddr == paddr)
+        e->write = EMPTY;
 }
 
 void tlb_protect_page(struct vcpu *v, uint64_t page)
 {
     struct engine_tlb *t = v->tlb;
-    bool all = t->nlog > LOG_SIZE;
-    unsigned n = all ? MMU_MODES * ENTRIES : t->nlog;
-    for (unsigned i = 0; i < n; i++) {
-        struct tlb_entry *e = slot(t, all ? i : t->log[i]);
-        if (e->paddr == page << PAGE_SHIFT)
-            e->write = EMPTY;
-    }
+    for_logged(t, &t->own, protect, page << PAGE_SHIFT);
+    for_logged(t, &t->global, protect, page << PAGE_SHIFT);
     for (unsigned m = 0; m < MMU_MODES && t->victims; m++)
         for (unsigned k = 0; k < 8; k++)
-            if (CPU_TLB_DESC(v->cpu)[m].victim[k].paddr == page << PAGE_SHIFT)
-                CPU_TLB_DESC(v->cpu)[m].victim[k].write = EMPTY;
+            protect(&CPU_TLB_DESC(v->cpu)[m].victim[k], page << PAGE_SHIFT);
 }
 
 /* Not memory: the engine builds the entry, because only it knows its section numbers. */
@@ -104,7 +128,8 @@ static void fill_mmio(struct vcpu *v, uint64_t va, uint64_t gpa, int prot, int m
 {
     v->tlb->victims = true;
     tlb_set_page_x86_64(v->cpu, va & PAGE_MASK, ENGINE_MMIO_BASE + (gpa & PAGE_MASK), prot & ~PROT_X, mode, PAGE_SIZE);
-    log_slot(v->tlb, (unsigned)mode, (va >> PAGE_SHIFT) % ENTRIES);
+    slot(v->tlb, (unsigned)mode * ENTRIES + (va >> PAGE_SHIFT) % ENTRIES)->global = false;
+    log_slot(&v->tlb->own, (unsigned)mode, (va >> PAGE_SHIFT) % ENTRIES);
 }
 
 /* What the entry's write tag is: the page, the page with trapping flags, or nothing. */
@@ -136,10 +161,11 @@ static void fill_memory(struct vcpu *v, uint64_t va, uint64_t offset, const stru
     e->code = w->prot & PROT_X ? tag : EMPTY;
     e->write = write;
     e->paddr = offset;
+    e->global = w->global;
     e->addend = (uintptr_t)v->board->ram.host + offset - tag;
     t->io[mode][index] = (struct iotlb_entry){.addr = offset - tag};
     CPU_TLB_DIRTY(v->cpu) |= (uint16_t)(1u << mode);
-    log_slot(t, (unsigned)mode, index);
+    log_slot(w->global ? &t->global : &t->own, (unsigned)mode, index);
 }
 
 /* A non-canonical address: pushing an event's frame is a stack access as much as an instruction's own. */
@@ -191,21 +217,53 @@ bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe
     return true;
 }
 
+static void flush_victims(struct vcpu *v)
+{
+    for (unsigned m = 0; m < MMU_MODES && v->tlb->victims; m++)
+        memset(CPU_TLB_DESC(v->cpu)[m].victim, 0xff, sizeof(CPU_TLB_DESC(v->cpu)[m].victim));
+    v->tlb->victims = false;
+    memset(CPU_JMP_CACHE(v->cpu), 0, JMP_CACHE_ENTRIES * sizeof(void *));
+}
+
 static void flush_all(struct vcpu *v)
 {
     struct engine_tlb *t = v->tlb;
     v->stats.tlb_flushes++;
-    if (t->nlog > LOG_SIZE)
-        for (unsigned m = 0; m < MMU_MODES; m++)
-            memset(t->table[m], 0xff, ENTRIES * sizeof(struct tlb_entry));
-    else
-        for (unsigned i = 0; i < t->nlog; i++)
-            clear(slot(t, t->log[i]));
-    for (unsigned m = 0; m < MMU_MODES && t->victims; m++)
-        memset(CPU_TLB_DESC(v->cpu)[m].victim, 0xff, sizeof(CPU_TLB_DESC(v->cpu)[m].victim));
-    t->nlog = 0;
-    t->victims = t->large = t->huge = false;
-    memset(CPU_JMP_CACHE(v->cpu), 0, JMP_CACHE_ENTRIES * sizeof(void *));
+    for_logged(t, &t->own, clear, 0);
+    for_logged(t, &t->global, clear, 0);
+    t->own.n = t->global.n = 0;
+    t->large = t->huge = false;
+    flush_victims(v);
+    jump_forget(v);
+}
+
+/* A write to CR3: what is global stays. */
+static void flush_own(struct vcpu *v)
+{
+    struct engine_tlb *t = v->tlb;
+    v->stats.tlb_flushes++;
+    for_logged(t, &t->own, clear_own, 0);
+    t->own.n = 0;
+    flush_victims(v);
+    jump_forget_own(v);
+}
+
+bool tlb_global_code(struct vcpu *v, uint64_t pc)
+{
+    unsigned index = (pc >> PAGE_SHIFT) % ENTRIES;
+    for (unsigned m = 0; m < MMU_MODES; m++) {
+        const struct tlb_entry *e = &v->tlb->table[m][index];
+        if (e->code == (pc & PAGE_MASK) && e->global)
+            return true;
+    }
+    return false;
+}
+
+void tlb_write_cr3(struct vcpu *v, uint64_t value)
+{
+    v->tlb->keep_global = v->guest->cr[4] & CR4_PGE;
+    cpu_x86_update_cr3_x86_64(v->guest, value);
+    v->tlb->keep_global = false;
 }
 
 static bool holds(const struct tlb_entry *e, uint64_t va, uint64_t mask)
@@ -228,32 +286,38 @@ static void flush_page(struct vcpu *v, uint64_t va)
         for (uint64_t i = 0; i < n; i++) {
             struct tlb_entry *e = &t->table[m][((first >> PAGE_SHIFT) + i) % ENTRIES];
             if (holds(e, va, mask))
-                clear(e);
+                clear(e, 0);
         }
         for (unsigned k = 0; k < 8 && t->victims; k++)
             if (holds(&CPU_TLB_DESC(v->cpu)[m].victim[k], va, mask))
                 memset(&CPU_TLB_DESC(v->cpu)[m].victim[k], 0xff, sizeof(struct tlb_entry));
     }
     tb_flush_jmp_cache_x86_64(v->cpu, va);
+    jump_forget(v);
 }
 
-/* The engine's own requests. Before tlb_create() its stock tables are still in place. */
+/* The engine's own requests. Before tlb_create() its stock tables are in place; while it closes there is no vCPU any more. */
 void __real_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
-    if (v && v->tlb)
+    if (v && v->tlb && v->tlb->keep_global)
+        flush_own(v);
+    else if (v && v->tlb)
         flush_all(v);
     else
         __real_tlb_flush_x86_64(cpu);
 }
 
+void __real_tlb_flush_page_x86_64(void *cpu, uint64_t va);
 void __wrap_tlb_flush_page_x86_64(void *cpu, uint64_t va);
 void __wrap_tlb_flush_page_x86_64(void *cpu, uint64_t va)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
-    if (v->tlb->huge)
+    if (!v || !v->tlb)
+        __real_tlb_flush_page_x86_64(cpu, va);
+    else if (v->tlb->huge)
         flush_all(v);
     else
         flush_page(v, va);

@@ -20,4 +20,10 @@ tlb_fill_fn tlb_fill;
 /* Page `page` now holds code: no TLB entry of this engine may store to it without trapping. */
 void tlb_protect_page(struct vcpu *v, uint64_t page);
 
+/* MOV to CR3: flushes what is not global. */
+void tlb_write_cr3(struct vcpu *v, uint64_t value);
+
+/* Is the code at this linear address in the TLB, and mapped in every address space? */
+bool tlb_global_code(struct vcpu *v, uint64_t pc);
+
 #endif

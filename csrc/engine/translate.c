@@ -9,8 +9,10 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
+#include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
@@ -157,6 +159,7 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
+    jump_note_translation(v);
     begin_block(v, tb);
     v->translating = true;
     v->count_op = NULL;
@@ -172,9 +175,17 @@ static void *constant32(void *ctx, uint32_t value)
     return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
 }
 
-static void *last_op(void *ctx)
+/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values do not outlive a branch. */
+struct check_call {
+    void *ctx, *func;
+    struct vcpu *v;
+};
+
+static void call_safe_point(void *closure)
 {
-    return TCG_OPS(ctx)->prev->prev->next;
+    const struct check_call *c = closure;
+    void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v), constant32(c->ctx, 0)};
+    __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
 }
 
 static bool is_trap_helper(const void *func)
@@ -187,10 +198,11 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
-        args[0] = (char *)ctx + (uintptr_t)tcg_const_i64_x86_64(ctx, (int64_t)(uintptr_t)v);
-        args[1] = constant32(ctx, 0);
-        v->count_op = last_op(ctx);
-    } else if (v->patch && is_trap_helper(func)) {
+        struct check_call call = {ctx, func, v};
+        v->count_op = count_emit(ctx, call_safe_point, &call);
+        return;
+    }
+    if (v->patch && is_trap_helper(func)) {
         args[1] = constant32(ctx, v->patch->site | TRAP_TAG);
         v->patch = NULL;
     }

@@ -9,7 +9,7 @@
 #include "cpu/cpu.h"
 #include "mem/srat.h"
 
-enum pte { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_PS = 128 };
+enum pte { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_PS = 128, PTE_G = 256 };
 #define PTE_NX (1ull << 63)
 #define PTE_ADDR 0x000ffffffffff000ull
 #define PTE_RESERVED 0x000fff0000000000ull /* physical bits 40 to 51: the CPUID model has 40 */
@@ -86,6 +86,7 @@ static enum step finish(struct walker *k, uint64_t entry_gpa, const struct level
     if ((entry & set) != set && !mark_entry(k, entry_gpa, l->width, entry, set))
         return STEP_AGAIN;
     k->w->dirty = (entry | set) & PTE_D;
+    k->w->global = entry & PTE_G && k->v->guest->cr[4] & CR4_PGE;
     k->w->page_size = mask + 1;
     k->w->gpa = (entry & PTE_ADDR & ~mask) | (k->va & mask);
     if (l->width == 4) /* 32-bit tables: PSE-36 is not offered */

@@ -14,6 +14,7 @@ struct walk {
     uint64_t page_size;  /* of the leaf */
     int prot;            /* enum page_prot */
     bool dirty;          /* the leaf's D bit is set (or paging is off) */
+    bool global;         /* the translation outlives a write to CR3 */
     int vector, error;   /* on failure: the guest fault */
 };
 

@@ -1,14 +1,15 @@
 /*
  * Scan before execution: the interface of csrc/sbe/ to the engine and the monitor.
  *
- * The engine is about to translate a block. It hands the block's bytes to sbe_scan(), which answers with a list
- * of patches: replacement bytes, exactly as long as the instruction they stand for, that the engine's code fetch
- * must show instead of the original ones. Guest memory is never written. Each patch names a site; the engine
- * passes the site's index as an immediate to the monitor's trap entry, so nothing is looked up at run time.
+ * The engine is about to translate a block. It hands the block's bytes to sbe_scan(), which answers with a
+ * list of patches: replacement bytes, exactly as long as the instruction they stand for, that the engine's
+ * code fetch must show instead of the original ones. Guest memory is never written. Each patch names a site;
+ * the engine passes the site's index as an immediate to the monitor's trap entry, so nothing is looked up at
+ * run time.
  *
  * How instructions look is Intel SDM vol. 2 chapter 2 and appendix A, AMD APM vol. 3 for what is AMD's alone.
- * Nothing here knows the engine, a device or guest memory. One struct sbe belongs to one VM; its calls are not
- * thread-safe: whoever holds the translation lock may call, and sbe_hit() alone is safe beside them.
+ * Nothing here knows the engine, a device or guest memory. One struct sbe belongs to one VM; its calls are
+ * not thread-safe: whoever holds the translation lock may call, and sbe_hit() alone is safe beside them.
  */
 #ifndef VMK_SBE_H
 #define VMK_SBE_H
@@ -17,28 +18,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Virtual-8086 code decodes as 16-bit code, but IOPL governs CLI, STI, PUSHF, POPF and IRET differently there. */
+/* Virtual-8086 code decodes as 16-bit code, but IOPL governs CLI, STI, PUSHF, POPF and IRET otherwise. */
 enum sbe_mode { SBE_MODE_16, SBE_MODE_32, SBE_MODE_64, SBE_MODE_VM86, SBE_MODE_COUNT };
 
 enum sbe_policy { SBE_NATIVE, SBE_TRAP, SBE_INLINE, SBE_POLICY_COUNT };
 
-/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing, so that a guest sees the engine's own
- * behaviour. In each, an instruction of the table with a LOCK prefix traps, to be #UD. */
+/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing. In each, an instruction
+ * of the table with a LOCK prefix traps, to be #UD. */
 enum sbe_profile { SBE_FULL, SBE_ADAPTIVE, SBE_OFF, SBE_PROFILE_COUNT };
 
 /*
  * CONTINUE: n-1 DS-override prefixes and OUT DX,AL (EE): the block goes on behind the trap.
- * END:      n-2 DS-override prefixes and SYSCALL (0F 05): the block ends at the trap, for whatever may change
- *           mode, paging, segmentation or the interrupt state. An instruction of one byte leaves no room for
- *           that: its replacement is EE too, and the engine leaves the block itself because the site says END.
+ * END:      n-2 DS-override prefixes and SYSCALL (0F 05): the block ends at the trap, for what may change
+ *           mode, paging, segmentation or the interrupt state. An instruction of one byte has no room for
+ *           it: its replacement is EE too, and the engine leaves the block itself as the site says END.
  */
 enum sbe_shape { SBE_CONTINUE, SBE_END };
 
-/* Privileged: #GP above CPL 0. IOPL: governed by IOPL and the TSS bitmap. Sensitive: runs at any level, but shows
- * or depends on what the monitor virtualises. */
+/* Privileged: #GP above CPL 0. IOPL: governed by IOPL and the TSS bitmap. Sensitive: runs at any level,
+ * but shows or depends on what the monitor virtualises. */
 enum sbe_kind { SBE_PRIVILEGED, SBE_SENSITIVE, SBE_IOPL };
 
-/* Classes for statistics, then one number per row of the table: handlers are designated-initialiser arrays. */
+/* Classes for statistics, then one number per row of the table: handlers are designated-initialiser
+ * arrays. */
 enum sbe_class {
 #define CLASS(id, text) SBE_CLASS_##id,
 #include "../sbe/classes.def"
@@ -75,8 +77,8 @@ enum sbe_operand_flags {
     SBE_OP_UD = 1 << 7,  /* a prefix makes this #UD on a processor, though the engine would run it */
 };
 
-/* What the monitor needs to emulate the instruction without decoding it again. Register numbers are 0..15 in the
- * hardware's order (rax rcx rdx rbx rsp rbp rsi rdi r8 …). */
+/* What the monitor needs to emulate the instruction without decoding it again. Register numbers are 0..15
+ * in the hardware's order (rax rcx rdx rbx rsp rbp rsi rdi r8 …). */
 struct sbe_operand {
     uint8_t map;          /* enum sbe_map */
     uint8_t opcode;       /* last opcode byte */
@@ -112,12 +114,12 @@ struct sbe_patch {
 };
 
 /*
- * Every byte in [start, end) is settled: patch bytes inside a patch, the original elsewhere. Patches are in order
- * of address. When the translator wants a byte at or past end, call sbe_scan_more() with the bytes from resume
- * on. resume is always the start of an instruction; it lies before end where a stretch was proved free of
- * candidates without being disassembled. truncated: the instruction at end == resume is cut off by the end of the
- * bytes given, so the next call must bring those of the next page. undecodable: the instruction before end is one
- * that Capstone refuses; the engine runs it as it is or raises #UD.
+ * Every byte in [start, end) is settled: patch bytes inside a patch, the original elsewhere. Patches are in
+ * order of address. When the translator wants a byte at or past end, call sbe_scan_more() with the bytes from
+ * resume on. resume is always the start of an instruction; it lies before end where a stretch was proved free
+ * of candidates without being disassembled. truncated: the instruction at end == resume is cut off by the end
+ * of the bytes given, so the next call must bring those of the next page. undecodable: the instruction before
+ * end is one that Capstone refuses; the engine runs it as it is or raises #UD.
  */
 struct sbe_scan {
     uint64_t start, end, resume;
@@ -151,14 +153,15 @@ struct sbe *sbe_create(const struct sbe_config *config);
 void sbe_destroy(struct sbe *sbe);
 
 /*
- * Scan a new block at linear address pc. 0, or a negative errno: -EINVAL (bad mode, no bytes), -ENOSPC (max_sites
- * reached: flush the engine's blocks, then sbe_forget_sites()), -ENOMEM. sbe_error() has the line for the user.
- * A translation that starts over starts with sbe_scan() again.
+ * Scan a new block at linear address pc. 0, or a negative errno: -EINVAL (bad mode, no bytes), -ENOSPC
+ * (max_sites reached: flush the engine's blocks, then sbe_forget_sites()), -ENOMEM. sbe_error() has the line
+ * for the user. A translation that starts over starts with sbe_scan() again.
  */
-int sbe_scan(struct sbe *sbe, enum sbe_mode mode, unsigned cpl, uint64_t pc, const uint8_t *code, size_t avail,
-             struct sbe_scan *out);
-/* Go on: code points at the byte of out->resume, and avail must reach past out->end. Patches are appended, end only
- * grows. -EILSEQ: the translator wants code behind an instruction that has no length; refuse to run it. */
+int sbe_scan(struct sbe *sbe, enum sbe_mode mode, unsigned cpl, uint64_t pc, const uint8_t *code,
+             size_t avail, struct sbe_scan *out);
+/* Go on: code points at the byte of out->resume, and avail must reach past out->end. Patches are appended,
+ * end only grows. -EILSEQ: the translator wants code behind an instruction that has no length; refuse to
+ * run it. */
 int sbe_scan_more(struct sbe *sbe, const uint8_t *code, size_t avail, struct sbe_scan *out);
 
 /* NULL: no such site. The pointer stays valid until sbe_forget_sites() or sbe_destroy(). */
@@ -169,9 +172,9 @@ void sbe_hit(struct sbe *sbe, uint32_t site);
 void sbe_forget_sites(struct sbe *sbe);
 
 /*
- * Policies are set before the first scan, or followed by a flush of the engine's blocks. -EPERM: the row does not
- * allow the policy. -ENODATA: inline, but no sequence was set. Inline applies at CPL 0 only; above it, and where
- * the sequence is longer than the instruction, the site traps.
+ * Policies are set before the first scan, or followed by a flush of the engine's blocks. -EPERM: the row does
+ * not allow the policy. -ENODATA: inline, but no sequence was set. Inline applies at CPL 0 only; above it,
+ * and where the sequence is longer than the instruction, the site traps.
  */
 int sbe_set_policy(struct sbe *sbe, enum sbe_insn insn, enum sbe_policy policy);
 enum sbe_policy sbe_policy(const struct sbe *sbe, enum sbe_insn insn, enum sbe_mode mode, unsigned cpl);

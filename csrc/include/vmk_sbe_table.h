@@ -1,5 +1,5 @@
-/* The table of privileged and sensitive instructions as Python, documentation and tests enumerate it. Only plain
- * declarations, so that cffi reads this same file; strings are static. */
+/* The table of privileged and sensitive instructions as Python, documentation and tests enumerate it. Only
+ * plain declarations, so that cffi reads this same file; strings are static. */
 
 struct vmk_sbe_insn_info {
     const char *id;          /* SBE_INSN_ name */
@@ -37,6 +37,6 @@ unsigned vmk_sbe_class_count(void);
 const char *vmk_sbe_class_name(unsigned cls);
 const char *vmk_sbe_class_text(unsigned cls);
 
-/* Row of the sensitive instruction that code starts with in a mode (enum sbe_mode), and its length in *len. -1: it
- * starts with none, or with one that is cut off. */
+/* Row of the sensitive instruction that code starts with in a mode (enum sbe_mode), and its length in
+ * *len. -1: it starts with none, or with one that is cut off. */
 int vmk_sbe_identify(unsigned mode, const uint8_t *code, unsigned n, unsigned *len);

@@ -1,6 +1,6 @@
 /*
- * Owns the question "is this a sensitive instruction" for those who have no scanner: the static walk and tests.
- * The index is the table in another order: built once per process, then only read.
+ * Owns the question "is this a sensitive instruction" for those who have no scanner: the static walk and
+ * tests. The index is the table in another order: built once per process, then only read.
  */
 #include <pthread.h>
 

@@ -1,8 +1,8 @@
 /*
- * Owns the length of any instruction, for those that Capstone refuses but a processor or the engine decodes: LOCK
- * where it is not allowed, hint NOPs in rare forms, SSE opcodes with a meaningless prefix, undefined opcodes.
- * Follows the opcode maps of Intel SDM vol. 2 appendix A. Leaves out whether the opcode is defined: an undefined
- * one has the length its neighbours have, and the engine stops at it.
+ * Owns the length of any instruction, for those that Capstone refuses but a processor or the engine decodes:
+ * LOCK where it is not allowed, hint NOPs in rare forms, SSE opcodes with a meaningless prefix, undefined
+ * opcodes. Follows the opcode maps of Intel SDM vol. 2 appendix A. Leaves out whether the opcode is defined:
+ * an undefined one has the length its neighbours have, and the engine stops at it.
  */
 #include <string.h>
 

@@ -61,7 +61,7 @@ bool sbe_form_takes_modrm(const struct sbe_form *form, uint8_t modrm)
     return !form->regs || (form->regs & both << reg);
 }
 
-/* The register number a form's regs are about: REX.R extends control and debug registers, never a group's digit. */
+/* The number a form's regs are about: REX.R extends control and debug registers, never a group's digit. */
 static unsigned form_reg(const struct sbe_form *form, const struct sbe_decoded *d, uint8_t modrm)
 {
     unsigned high = form->modrm == SBE_MODRM_CONTROL && (d->rex & 4) ? 8 : 0;
@@ -103,8 +103,8 @@ static enum sbe_verdict measure(struct sbe_match *match, const uint8_t *code, si
     return len <= avail ? SBE_DECODED : SBE_CUT_OFF;
 }
 
-enum sbe_verdict sbe_match(const struct sbe_index *index, enum sbe_mode mode, const uint8_t *code, size_t avail,
-                           struct sbe_match *out)
+enum sbe_verdict sbe_match(const struct sbe_index *index, enum sbe_mode mode, const uint8_t *code,
+                           size_t avail, struct sbe_match *out)
 {
     out->form = NULL;
     enum sbe_verdict verdict = sbe_decode(mode, code, avail, &out->decoded);

@@ -27,8 +27,8 @@ struct sbe_match {
 /* False: the table has outgrown SBE_MAX_FORMS. */
 bool sbe_index_build(struct sbe_index *index);
 /* SBE_DECODED with form NULL means: another instruction, ask Capstone. */
-enum sbe_verdict sbe_match(const struct sbe_index *index, enum sbe_mode mode, const uint8_t *code, size_t avail,
-                           struct sbe_match *out);
+enum sbe_verdict sbe_match(const struct sbe_index *index, enum sbe_mode mode, const uint8_t *code,
+                           size_t avail, struct sbe_match *out);
 /* Whether a form could take this ModRM byte under some prefixes: for the prefilter. */
 bool sbe_form_takes_modrm(const struct sbe_form *form, uint8_t modrm);
 

@@ -1,7 +1,7 @@
 /*
- * Owns the compact decode of a sensitive instruction's operands for the monitor.
- * Follows Intel SDM vol. 2 §2.1.5 (ModRM and SIB), §2.2.1 (64-bit mode). Leaves out the addition: registers and
- * segment bases are the monitor's.
+ * Owns the compact decode of a sensitive instruction's operands for the monitor. Follows Intel SDM vol. 2
+ * §2.1.5 (ModRM and SIB), §2.2.1 (64-bit mode). Leaves out the addition: registers and segment bases are the
+ * monitor's.
  */
 #include <string.h>
 
@@ -40,7 +40,7 @@ static int32_t displacement(const uint8_t *at, unsigned bytes)
     switch (bytes) {
     case 1: return (int8_t)at[0];
     case 2: return (int16_t)(at[0] | at[1] << 8);
-    case 4: return (int32_t)((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+    case 4: return (int32_t)(at[0] | at[1] << 8 | at[2] << 16 | (uint32_t)at[3] << 24);
     default: return 0;
     }
 }
@@ -48,10 +48,10 @@ static int32_t displacement(const uint8_t *at, unsigned bytes)
 static void memory16(struct sbe_operand *op, const uint8_t *modrm, unsigned len)
 {
     static const uint8_t bases[] = {RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX};
-    static const uint8_t indices[] = {RSI, RDI, RSI, RDI, SBE_REG_NONE, SBE_REG_NONE, SBE_REG_NONE, SBE_REG_NONE};
+    static const uint8_t indices[] = {RSI, RDI, RSI, RDI};
     unsigned rm = modrm[0] & 7;
     op->base = modrm[0] < 0x40 && rm == 6 ? SBE_REG_NONE : bases[rm];
-    op->index = indices[rm];
+    op->index = rm < 4 ? indices[rm] : SBE_REG_NONE;
     op->disp = displacement(modrm + 1, len - 1);
 }
 
@@ -86,7 +86,7 @@ static void fill_modrm(struct sbe_operand *op, const struct sbe_match *match, co
 {
     const struct sbe_decoded *d = &match->decoded;
     bool control = match->form->modrm == SBE_MODRM_CONTROL;
-    bool group = match->form->regs && !control, alternate_cr8 = match->form->prefix == SBE_PREFIX_LOCK;
+    bool group = match->form->regs && !control, alternate_cr8 = control && d->has_lock;
     op->reg = (uint8_t)((modrm[0] >> 3 & 7) | ((!group && (d->rex & 4)) || alternate_cr8 ? 8 : 0));
     if (control || modrm[0] >= 0xc0) {
         op->flags |= SBE_OP_REG;
@@ -125,7 +125,7 @@ static uint8_t prefix_flags(const struct sbe_match *match)
     flags |= d->has_66 ? SBE_OP_66 : 0;
     flags |= d->rex & 8 ? SBE_OP_REX_W : 0;
     bool forbidden = match->form->np && (d->has_66 || d->has_f2 || d->has_f3);
-    if (forbidden || (d->has_lock && match->form->prefix != SBE_PREFIX_LOCK))
+    if (forbidden || match->form->ud || (d->has_lock && match->form->prefix != SBE_PREFIX_LOCK))
         flags |= SBE_OP_UD;
     return (uint8_t)flags;
 }

@@ -1,6 +1,6 @@
 /*
- * Owns what is done with each row of the table: the profile's choice, the user's override, the inline sequences.
- * Leaves assembling the sequences to Python and Keystone; here they are bytes to be checked.
+ * Owns what is done with each row of the table: the profile's choice, the user's override, the inline
+ * sequences. Leaves assembling the sequences to Python and Keystone; here they are bytes to be checked.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,7 +37,7 @@ int sbe_set_policy(struct sbe *sbe, enum sbe_insn insn, enum sbe_policy policy)
         return sbe_fail(sbe, -EINVAL, "no instruction %u or policy %u", (unsigned)insn, (unsigned)policy);
     const struct sbe_row *row = &sbe_rows[insn];
     if (!(row->allowed & 1u << policy))
-        return sbe_fail(sbe, -EPERM, "%s does not allow this policy: its row in the table says which", row->id);
+        return sbe_fail(sbe, -EPERM, "%s does not allow this policy: see its row in the table", row->id);
     if (policy == SBE_INLINE && !has_sequence(sbe, insn))
         return sbe_fail(sbe, -ENODATA, "%s has no inline sequence yet: call sbe_set_inline() first", row->id);
     sbe->policy[insn] = (uint8_t)policy;
@@ -55,8 +55,8 @@ enum sbe_policy sbe_policy(const struct sbe *sbe, enum sbe_insn insn, enum sbe_m
     return sbe->policy[insn];
 }
 
-/* One instruction, so that the count of retired ones stays true, and one that can neither fault nor leave the block
- * nor mind the padding, which is a segment override: some NOP, or PAUSE. */
+/* One instruction, so that the count of retired ones stays true, and one that can neither fault nor leave
+ * the block nor mind the padding, which is a segment override: some NOP, or PAUSE. */
 static bool is_harmless(struct sbe *sbe, enum sbe_mode mode, const uint8_t *bytes, size_t n)
 {
     uint64_t address = 0;
@@ -73,7 +73,7 @@ int sbe_set_inline(struct sbe *sbe, enum sbe_insn insn, enum sbe_mode mode, cons
     if (!(row->allowed & 1u << SBE_INLINE))
         return sbe_fail(sbe, -EPERM, "%s has no inline form: its row in the table allows none", row->id);
     if (n < 1 || n > SBE_MAX_INSN || !is_harmless(sbe, mode, bytes, n))
-        return sbe_fail(sbe, -EINVAL, "inline form of %s: these %zu bytes are not one NOP or PAUSE", row->id, n);
+        return sbe_fail(sbe, -EINVAL, "inline form of %s: %zu bytes are not one NOP or PAUSE", row->id, n);
     struct sbe_inline *sequence = &sbe->sequence[insn][mode];
     sequence->n = (uint8_t)n;
     memcpy(sequence->bytes, bytes, n);

@@ -1,6 +1,6 @@
 /*
- * Owns the replacement bytes: exactly as long as the instruction, so that nothing behind it moves.
- * The padding is DS-override prefixes, which the trap opcodes ignore in every mode, so that the replacement stays
+ * Owns the replacement bytes: exactly as long as the instruction, so that nothing behind it moves. The
+ * padding is DS-override prefixes, which the trap opcodes ignore in every mode, so that the replacement stays
  * one instruction and is retired as one.
  */
 #include <string.h>

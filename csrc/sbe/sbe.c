@@ -26,7 +26,11 @@ const char *sbe_error(const struct sbe *sbe)
 static bool open_capstone(struct sbe *sbe)
 {
     static const cs_mode modes[] = {
-        [SBE_MODE_16] = CS_MODE_16, [SBE_MODE_32] = CS_MODE_32, [SBE_MODE_64] = CS_MODE_64, [SBE_MODE_VM86] = CS_MODE_16};
+        [SBE_MODE_16] = CS_MODE_16,
+        [SBE_MODE_32] = CS_MODE_32,
+        [SBE_MODE_64] = CS_MODE_64,
+        [SBE_MODE_VM86] = CS_MODE_16,
+    };
     for (unsigned mode = 0; mode < SBE_MODE_COUNT; mode++) {
         if (cs_open(CS_ARCH_X86, modes[mode], &sbe->capstone[mode]) != CS_ERR_OK) {
             sbe->capstone[mode] = 0;
@@ -70,7 +74,7 @@ void sbe_destroy(struct sbe *sbe)
     free(sbe);
 }
 
-/* Two readings of the counter are cheaper than two of the clock, and a scan often takes no longer than those. */
+/* Two readings of the counter are cheaper than two of the clock, and a scan takes about as long as those. */
 static double seconds_of(const struct sbe *sbe, uint64_t ticks)
 {
     struct timespec now;

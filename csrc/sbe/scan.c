@@ -2,12 +2,12 @@
  * Owns the scan of a block before its first execution.
  *
  * A scan alternates between two gaits. The prefilter proves a stretch of bytes free of candidates; nothing is
- * disassembled then, the stretch is settled, and should the translator want more, the scan goes on from the last
- * known start of an instruction. Where the prefilter finds something, Capstone walks there instruction by
- * instruction: only from the start of the block is it known at which alignment the bytes execute.
+ * disassembled then, the stretch is settled, and should the translator want more, the scan goes on from the
+ * last known start of an instruction. Where the prefilter finds something, Capstone walks there instruction
+ * by instruction: only from the start of the block is it known at which alignment the bytes execute.
  *
- * Capstone gives the length of every instruction that is not in the table. Where it refuses one, length.c has it,
- * the stretch ends behind it, and the engine decides whether it is undefined.
+ * Capstone gives the length of every instruction that is not in the table. Where it refuses one, length.c has
+ * it, the stretch ends behind it, and the engine decides whether it is undefined.
  */
 #include <errno.h>
 #include <string.h>
@@ -30,7 +30,8 @@ struct cursor {
     size_t dirty;   /* the prefilter vouches for nothing before this */
 };
 
-/* What the translator of the engine ends a block at, too. To stop early is harmless: sbe_scan_more() goes on. */
+/* What the translator of the engine ends a block at, too. To stop early is harmless: sbe_scan_more() goes
+ * on. */
 static const bool ends_block[X86_INS_ENDING] = {
     [X86_INS_JMP] = true, [X86_INS_CALL] = true, [X86_INS_RET] = true,
     [X86_INS_JA] = true, [X86_INS_JAE] = true, [X86_INS_JB] = true, [X86_INS_JBE] = true,
@@ -72,8 +73,8 @@ static int finish_undefined(struct cursor *c)
     return finish(c, end > c->avail ? c->avail : end);
 }
 
-/* What the caller's bytes end with is left to Capstone, so that a scan which needs the next page says so at the
- * start of the instruction that crosses into it. */
+/* What the caller's bytes end with is left to Capstone, so that a scan which needs the next page says so
+ * at the start of the instruction that crosses into it. */
 static int leap(struct cursor *c)
 {
     size_t from = c->at > c->settled ? c->at : c->settled;
@@ -188,8 +189,8 @@ static int timed_walk(struct cursor *c)
     return result < 0 ? result : 0;
 }
 
-int sbe_scan(struct sbe *sbe, enum sbe_mode mode, unsigned cpl, uint64_t pc, const uint8_t *code, size_t avail,
-             struct sbe_scan *out)
+int sbe_scan(struct sbe *sbe, enum sbe_mode mode, unsigned cpl, uint64_t pc, const uint8_t *code,
+             size_t avail, struct sbe_scan *out)
 {
     if ((unsigned)mode >= SBE_MODE_COUNT || cpl > 3 || !avail)
         return sbe_fail(sbe, -EINVAL, "scan at 0x%llx: mode %u, level %u, %zu bytes", (unsigned long long)pc,

@@ -1,7 +1,7 @@
 /*
  * Owns the table of sites: one entry per rewritten instruction, keyed by address, mode, privilege level and
- * original bytes, so that code which comes back finds its number and its count again. A guest that writes code
- * for ever cannot fill the host's memory: the table has a limit, and the engine flushes at it.
+ * original bytes, so that code which comes back finds its number and its count again. A guest that writes
+ * code for ever cannot fill the host's memory: the table has a limit, and the engine flushes at it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static int64_t add_site(struct sbe *sbe, const struct sbe_match *match, const st
 {
     struct sbe_sites *sites = &sbe->sites;
     if (sites->count >= sites->max)
-        return sbe_fail(sbe, -ENOSPC, "sites: %u at 0x%llx are the limit: flush the engine's blocks, then forget them",
+        return sbe_fail(sbe, -ENOSPC, "sites: %u are the limit, at 0x%llx: flush all blocks and forget them",
                         sites->max, (unsigned long long)key->pc);
     if (grow_chunks(sites))
         return sbe_fail(sbe, -ENOMEM, "sites: no memory for more than %u", sites->count);

@@ -1,6 +1,6 @@
 /*
- * Owns the table of privileged and sensitive instructions, built from insns.def, and the face of it that Python,
- * documentation and tests enumerate (vmk_sbe_table.h). Leaves matching bytes against it to match.c.
+ * Owns the table of privileged and sensitive instructions, built from insns.def, and the face of it that
+ * Python, documentation and tests enumerate (vmk_sbe_table.h). Leaves matching bytes against it to match.c.
  */
 #include "table.h"
 
@@ -45,26 +45,26 @@
 #define SYSTEM(reg_, rm_, ...) F(0F, 0x01, .modrm = REG, .regs = R(reg_), .rm = RM(rm_), __VA_ARGS__)
 #define IDS(...) {__VA_ARGS__}
 
-#define INSN(id, mnemonic, cls, kind, full, adaptive, allowed, shape, modes, inline_asm, why, ids, ...)            \
+#define INSN(id, mnemonic, cls, kind, full, adaptive, allowed, shape, modes, inline_asm, why, ids, ...)    \
     static const struct sbe_form forms_##id[] = {__VA_ARGS__};
 #include "insns.def"
 #undef INSN
 
-#define INSN(id_, mnemonic_, cls_, kind_, full_, adaptive_, allowed_, shape_, modes_, inline_, why_, ids_, ...)    \
-    [SBE_INSN_##id_] = {                                                                                           \
-        .id = #id_,                                                                                                \
-        .mnemonic = (mnemonic_),                                                                                   \
-        .why = (why_),                                                                                             \
-        .inline_asm = (inline_),                                                                                   \
-        .cls = SBE_CLASS_##cls_,                                                                                   \
-        .kind = SBE_##kind_,                                                                                       \
-        .shape = SBE_##shape_,                                                                                     \
-        .policy = {[SBE_FULL] = SBE_##full_, [SBE_ADAPTIVE] = SBE_##adaptive_, [SBE_OFF] = SBE_NATIVE},            \
-        .allowed = (allowed_),                                                                                     \
-        .trap_modes = (modes_),                                                                                    \
-        .capstone = ids_,                                                                                          \
-        .forms = forms_##id_,                                                                                      \
-        .form_count = ARRAY_SIZE(forms_##id_),                                                                     \
+#define INSN(id_, name_, cls_, kind_, full_, adapt_, allowed_, shape_, modes_, inline_, why_, ids_, ...)   \
+    [SBE_INSN_##id_] = {                                                                                   \
+        .id = #id_,                                                                                        \
+        .mnemonic = (name_),                                                                               \
+        .why = (why_),                                                                                     \
+        .inline_asm = (inline_),                                                                           \
+        .cls = SBE_CLASS_##cls_,                                                                           \
+        .kind = SBE_##kind_,                                                                               \
+        .shape = SBE_##shape_,                                                                             \
+        .policy = {[SBE_FULL] = SBE_##full_, [SBE_ADAPTIVE] = SBE_##adapt_, [SBE_OFF] = SBE_NATIVE},       \
+        .allowed = (allowed_),                                                                             \
+        .trap_modes = (modes_),                                                                            \
+        .capstone = ids_,                                                                                  \
+        .forms = forms_##id_,                                                                              \
+        .form_count = ARRAY_SIZE(forms_##id_),                                                             \
     },
 const struct sbe_row sbe_rows[SBE_INSN_COUNT] = {
 #include "insns.def"
@@ -88,8 +88,10 @@ static const char *const kinds[] = {
 static const char *const policies[] = {[SBE_NATIVE] = "native", [SBE_TRAP] = "trap", [SBE_INLINE] = "inline"};
 static const char *const shapes[] = {[SBE_CONTINUE] = "continue", [SBE_END] = "end"};
 static const char *const prefixes[] = {
-    [SBE_PREFIX_ANY] = "any", [SBE_PREFIX_NONE] = "none", [SBE_PREFIX_NOREP] = "norep", [SBE_PREFIX_66] = "66",
-    [SBE_PREFIX_F2] = "f2",   [SBE_PREFIX_F3] = "f3",     [SBE_PREFIX_LOCK] = "lock"};
+    [SBE_PREFIX_ANY] = "any",     [SBE_PREFIX_NONE] = "none", [SBE_PREFIX_NOREP] = "norep",
+    [SBE_PREFIX_66] = "66",       [SBE_PREFIX_F2] = "f2",     [SBE_PREFIX_F3] = "f3",
+    [SBE_PREFIX_LOCK] = "lock",
+};
 static const char *const modrms[] = {
     [SBE_MODRM_NONE] = "none", [SBE_MODRM_EITHER] = "any",      [SBE_MODRM_MEM] = "mem",
     [SBE_MODRM_REG] = "reg",   [SBE_MODRM_CONTROL] = "control"};

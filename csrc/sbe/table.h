@@ -45,6 +45,7 @@ struct sbe_form {
     uint8_t modes;             /* a bit per enum sbe_mode */
     uint8_t no_rex_b;          /* not with REX.B */
     uint8_t np;                /* #UD with 66, F2 or F3 */
+    uint8_t ud;                /* #UD always */
 };
 
 enum { SBE_ROW_IDS = 8 };

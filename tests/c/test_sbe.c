@@ -1,5 +1,6 @@
-/* Proves the scanner under ASan and UBSan: no byte beyond those given is read, whatever they are; sites are found
- * again, counted and limited; wrong calls are refused with a reason. argv[1]: how many random blocks. */
+/* Proves the scanner under ASan and UBSan: no byte beyond those given is read, whatever they are; sites
+ * are found again, counted and limited; wrong calls are refused with a reason. argv[1]: how many random
+ * blocks. */
 #include "check.h"
 
 #include <errno.h>
@@ -139,7 +140,8 @@ static void check_patches(const struct sbe *sbe, const uint8_t *code, uint64_t p
     CHECK(behind <= out.end || out.truncated);
 }
 
-/* A translator that wants every byte: each call gets a block of memory of its own, so that ASan sees overreads. */
+/* A translator that wants every byte: each call gets a block of memory of its own, so that ASan sees
+ * overreads. */
 static void scan_all(struct sbe *sbe, enum sbe_mode mode, unsigned cpl, const uint8_t *code, size_t n)
 {
     const uint64_t pc = 0xffffffff81000000;

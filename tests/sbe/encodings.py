@@ -1,4 +1,4 @@
-"""Encodings of every form of the instruction table, with the prefixes it demands: the input of several tests."""
+"""Encodings of every form of the instruction table, with the prefixes it demands: input of several tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from vmm.sbe.insn_table import Form, InsnTable
 
 MODE_BITS = {16: 0, 32: 1, 64: 2}
 _ESCAPES = {0: b"", 1: b"\x0f", 2: b"\x0f\x38", 3: b"\x0f\x3a"}
-_PREFIXES = {"any": b"", "none": b"", "norep": b"", "66": b"\x66", "f2": b"\xf2", "f3": b"\xf3", "lock": b"\xf0"}
+_PREFIXES = {
+    "any": b"",
+    "none": b"",
+    "norep": b"",
+    "66": b"\x66",
+    "f2": b"\xf2",
+    "f3": b"\xf3",
+    "lock": b"\xf0",
+}
 _TAIL = bytes.fromhex("1122334455667788")
 
 
@@ -23,7 +31,7 @@ class Encoding:
 
 
 def encodings(table: InsnTable, bits: int) -> Iterator[Encoding]:
-    """Every opcode of every form that exists in `bits`-wide code, with every ModRM.reg and several memory forms."""
+    """Every opcode of every form that exists in `bits`-wide code, with every ModRM it takes."""
     for form in table.forms:
         if form.mode_mask & 1 << MODE_BITS[bits]:
             for opcode in form.opcodes:

@@ -1,4 +1,4 @@
-"""csrc/sbe/ built alone, without engine or monitor, and opened through cffi: what the tests of this folder use."""
+"""csrc/sbe/ built alone, without engine or monitor, and opened through cffi: what these tests use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def compiler_flags() -> list[str]:
 
 
 def linker_flags(folder: Path) -> list[str]:
-    """Capstone from the wheel, whose file name is not the SONAME the loader looks for: a link in `folder` is."""
+    """Capstone from the wheel, and a link in `folder` by the SONAME that the loader looks for."""
     library = capstone_folder() / "lib" / "libcapstone.so"
     (folder / "libcapstone.so.5").symlink_to(library)
     return [str(library), f"-Wl,-rpath,{folder}"]
@@ -57,7 +57,17 @@ def load() -> tuple[Any, Any]:
     ffi.cdef(_declarations("vmk_sbe_table.h", "struct vmk_sbe_insn_info {"))
     with TemporaryDirectory(prefix="sbe-") as folder:
         target = Path(folder) / "libsbe.so"
-        command = ["gcc", "-O2", "-g", "-fPIC", "-shared", *compiler_flags(), "-o", str(target), *map(str, SOURCES)]
+        command = [
+            "gcc",
+            "-O2",
+            "-g",
+            "-fPIC",
+            "-shared",
+            *compiler_flags(),
+            "-o",
+            str(target),
+            *map(str, SOURCES),
+        ]
         subprocess.run([*command, *linker_flags(Path(folder))], check=True)
         return ffi, ffi.dlopen(str(target))
 

@@ -30,14 +30,37 @@ _CHARACTERS = {
 } | {" ": (0x39, False), "\n": (0x1C, False), "\t": (0x0F, False), "\b": (0x0E, False), "\x1b": (0x01, False)}
 
 _PLAIN = {
-    **{"esc": 0x01, "backspace": 0x0E, "tab": 0x0F, "enter": 0x1C, "ctrl": 0x1D, "shift": 0x2A, "space": 0x39},
-    **{"alt": 0x38, "capslock": 0x3A, "numlock": 0x45, "scrolllock": 0x46, "f11": 0x57, "f12": 0x58},
+    "esc": 0x01,
+    "backspace": 0x0E,
+    "tab": 0x0F,
+    "enter": 0x1C,
+    "ctrl": 0x1D,
+    "shift": 0x2A,
+    "space": 0x39,
+    "alt": 0x38,
+    "capslock": 0x3A,
+    "numlock": 0x45,
+    "scrolllock": 0x46,
+    "f11": 0x57,
+    "f12": 0x58,
     **{f"f{number}": 0x3A + number for number in range(1, 11)},
 }
 _GREY = {
-    **{"home": 0x47, "up": 0x48, "pageup": 0x49, "left": 0x4B, "right": 0x4D, "end": 0x4F, "down": 0x50},
-    **{"pagedown": 0x51, "insert": 0x52, "del": 0x53, "delete": 0x53, "win": 0x5B, "menu": 0x5D},
-    **{"rctrl": 0x1D, "altgr": 0x38},
+    "home": 0x47,
+    "up": 0x48,
+    "pageup": 0x49,
+    "left": 0x4B,
+    "right": 0x4D,
+    "end": 0x4F,
+    "down": 0x50,
+    "pagedown": 0x51,
+    "insert": 0x52,
+    "del": 0x53,
+    "delete": 0x53,
+    "win": 0x5B,
+    "menu": 0x5D,
+    "rctrl": 0x1D,
+    "altgr": 0x38,
 }
 KEY_NAMES = (*_PLAIN, *_GREY)
 MAX_CHORD = 6
@@ -57,7 +80,7 @@ def type_character(char: str) -> bytes:
 
 def press_chord(chord: str) -> bytes:
     """Press of keys joined by `+` in order and their release in the opposite one: `f1`, `ctrl+alt+del`."""
-    names = ["+" if not name else name for name in chord.lower().split("+")] if chord != "+" else ["+"]
+    names = chord.lower().split("+")
     if len(names) > MAX_CHORD:
         raise UsageError(f"'{chord}' holds {len(names)} keys; {MAX_CHORD} is the most at a time")
     codes = [_code_of(name) for name in names]
@@ -84,7 +107,7 @@ class Keystroke:
 
 
 def parse_script(text: str) -> Iterator[Keystroke]:
-    """Keystrokes of `--keys`: text, `{f1}` and `{ctrl+alt+del}`, `{wait 2.5}`, `\\n \\t \\b \\e`, `{{` for a brace."""
+    """Keystrokes of text with `\\n \\t \\b \\e`, `{f1}`, `{ctrl+alt+del}`, `{wait 2.5}`; `{{` is a brace."""
     pause = 0.0
     for step in _STEP.finditer(text):
         command = step["command"]

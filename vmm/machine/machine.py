@@ -34,11 +34,11 @@ class Machine:
             vm.run(until="login:", timeout=60).require()
             vm.serial.send("root\\n")
 
-    `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's own
-    clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port whose written
-    value ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
-    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time.
+    `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port: what is
+    written there ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to
+    record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is
+    the date at power-on, by default 2000-01-01 in virtual time and now in real time.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -84,14 +84,19 @@ class Machine:
         self.monitor: Monitor
         self.plan: BootPlan
         self.monitor, self.plan = power_on(options)
-        self.serial = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake)
-        self.serial2 = SerialPort(lambda data, when: self.monitor.post_serial(Channel.COM2, data, when), self._wake)
+        self.serial = SerialPort(
+            lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
+        )
+        self.serial2 = SerialPort(
+            lambda data, when: self.monitor.post_serial(Channel.COM2, data, when), self._wake
+        )
         self.debugcon = OutputChannel()
         self.keyboard = Keyboard(self.monitor.post_keys, self._wake)
         self.screen = Screen(self.monitor)
         self.memory = Memory(self.monitor)
         self.on_trace: Callable[[TraceEvent], None] | None = None
-        self.wait_for_input: Callable[[], None] | None = None
+        # Called when an idle VM in virtual time can only be woken by input: False if none will ever come.
+        self.wait_for_input: Callable[[], bool] | None = None
         self._outcome: Outcome | None = None
         self._stop_asked = False
         self._running = False

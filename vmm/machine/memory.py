@@ -34,7 +34,9 @@ class Memory:
         if isinstance(where, slice):
             start, length = _span(where)
             if not isinstance(value, bytes | bytearray) or len(value) != length:
-                raise UsageError(f"guest memory of {length} bytes is assigned something else than {length} bytes")
+                raise UsageError(
+                    f"guest memory of {length} bytes is assigned something else than {length} bytes"
+                )
             self.write(start, bytes(value))
         elif isinstance(value, int) and 0 <= value <= 0xFF:
             self.write(where, bytes((value,)))

@@ -66,7 +66,9 @@ class RunResult:
         if self.outcome in (outcomes or (Outcome.UNTIL,)):
             return self
         cause = f": {self.diagnosis.cause}" if self.diagnosis else ""
-        raise GuestDied(f"the run ended with {self.outcome} after {self.guest_seconds:.3f} guest seconds{cause}")
+        raise GuestDied(
+            f"the run ended with {self.outcome} after {self.guest_seconds:.3f} guest seconds{cause}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +152,17 @@ class RunLoop:
             return self._idle()
         if end.reason is ExitReason.STOPPED and self._machine.take_stop():
             return Outcome.STOPPED
+        return self._limit_reached()
+
+    def _limit_reached(self) -> Outcome | None:
         if self._monitor.now() >= self._limits.time:
             return Outcome.TIMEOUT
-        if self._monitor.instructions() >= self._limits.instructions:
-            return Outcome.INSTRUCTIONS
-        return None
+        return Outcome.INSTRUCTIONS if self._monitor.instructions() >= self._limits.instructions else None
 
     def _idle(self) -> Outcome | None:
         """Virtual time, and nothing will ever happen by itself."""
-        if self._machine.wait_for_input is not None:
-            self._machine.wait_for_input()
+        wait = self._machine.wait_for_input
+        if wait is not None and wait():
             return None
         if self._limits.time == FOREVER:
             return Outcome.DIED

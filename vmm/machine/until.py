@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from vmm.console.font import CP437
 from vmm.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,5 +78,8 @@ class ScreenSearch:
 
 def screen_text(cells: bytes, columns: int) -> str:
     """The characters of a screen, one line a row, without blanks at line ends."""
+    # Here, not above: it brings Pillow, and most runs never look at a screen that shows something.
+    from vmm.console.font import CP437  # noqa: PLC0415
+
     text = "".join([CP437[char] for char in cells[::2]])
     return "\n".join(text[at : at + columns].rstrip() for at in range(0, len(text), columns))

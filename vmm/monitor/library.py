@@ -10,6 +10,7 @@ from vmm.errors import HostError
 try:
     # Capstone first: it loads the shared library that the extension is linked with.
     import capstone  # noqa: F401
+
     from vmm._vmk import ffi as _ffi
     from vmm._vmk import lib as _lib
 except ImportError as error:

@@ -1,1 +1,1 @@
-"""Scan before execution, the side of it that runs no guest: the instruction table, inline forms, the static walk."""
+"""Scan before execution without running a guest: the instruction table, inline forms, the static walk."""

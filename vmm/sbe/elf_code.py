@@ -21,8 +21,9 @@ _WIDTHS = {"EM_386": 32, "EM_X86_64": 64}
 def elf_code(path: Path, data: bytes) -> tuple[list[Region], list[Entry]]:
     """Code at its virtual addresses, and the entry point followed by every function symbol.
 
-    Code is the executable sections, or the executable segments where sections were stripped: those hold constants
-    too, which `code_pointers` would take for functions. `path` is for messages only. Raises ImageError if `data` is no ELF file for x86 or lies about its segments.
+    Code is the executable sections, or the executable segments where sections were stripped: those hold
+    constants too, which `code_pointers` would take for functions. `path` is for messages only. Raises
+    ImageError if `data` is no ELF file for x86 or lies about where things are.
     """
     try:
         elf = ELFFile(BytesIO(data))
@@ -64,13 +65,15 @@ def _functions(elf: ELFFile) -> list[int]:
 
 
 def code_pointers(data: bytes, code: Sequence[Region], bits: int, *, alignment: int = 16) -> list[Entry]:
-    """Entries that words of `data` point to: for images without symbols, whose functions are called through tables.
+    """Entries that words of `data` point to: for images without symbols, which call through tables.
 
     A word counts if it is the address of an `alignment`-aligned byte of `code`; compilers align functions so.
     """
     size, letter = (8, "Q") if bits == 64 else (4, "I")
     words = struct.unpack(f"<{len(data) // size}{letter}", data[: len(data) // size * size])
-    return [Entry(word, bits) for word in dict.fromkeys(words) if word % alignment == 0 and _within(word, code)]
+    return [
+        Entry(word, bits) for word in dict.fromkeys(words) if word % alignment == 0 and _within(word, code)
+    ]
 
 
 def _within(address: int, regions: Iterable[Region]) -> bool:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 _TRANSFERS = frozenset({"jmp", "call", "loop", "loope", "loopne", "jcxz", "jecxz", "jrcxz"})
 _FAR = frozenset({"ljmp", "lcall"})
-# INT3 is padding between functions, UD2 follows what never returns: code behind them is reached from elsewhere.
+# INT3 pads functions, UD2 follows what never returns: code behind them is reached from elsewhere.
 _DEAD_ENDS = frozenset(
     {"ret", "retf", "retfq", "iret", "iretd", "iretq", "sysret", "sysretq", "sysexit", "sysexitq"}
     | {"rsm", "int3", "ud0", "ud1", "ud2"}

@@ -1,7 +1,7 @@
 """The table of privileged and sensitive instructions, read once from the monitor's library.
 
-The rows are written in `csrc/sbe/insns.def`; everything here is what `csrc/include/vmk_sbe_table.h` says about
-them, so that commands, documentation and benchmarks enumerate the same table the scanner uses.
+The rows are written in `csrc/sbe/insns.def`; everything here is what `csrc/include/vmk_sbe_table.h` says of
+them, so that commands, documentation and benchmarks enumerate the table that the scanner uses.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _MODE_NUMBERS = {16: 0, 32: 1, 64: 2}
 class Insn:
     """One row: an instruction or a family that is treated alike.
 
-    `full` and `adaptive` are the profiles' policies and `allowed` what may be chosen instead, each `native`, `trap`
-    or `inline`; `trap_modes` are CPU modes (`16 32 64 vm86`); `inline_asm` is Intel syntax, or None.
+    `full` and `adaptive` are the profiles' policies and `allowed` what may be chosen instead, each `native`,
+    `trap` or `inline`; `trap_modes` are CPU modes (`16 32 64 vm86`); `inline_asm` is Intel syntax, or None.
     """
 
     number: int
@@ -77,12 +77,10 @@ class InsnTable:
         """What each statistics class counts, in the order of `enum sbe_class`."""
         lib = self._lib
         numbers = range(lib.vmk_sbe_class_count())
-        return {
-            self._text(lib.vmk_sbe_class_name(n)): self._text(lib.vmk_sbe_class_text(n)) for n in numbers
-        }
+        return {self._text(lib.vmk_sbe_class_name(n)): self._text(lib.vmk_sbe_class_text(n)) for n in numbers}
 
     def identify(self, bits: int, code: bytes) -> tuple[Insn, int] | None:
-        """(row, length in bytes) of the sensitive instruction that `code` starts with in `bits`-wide code, or None.
+        """(row, length in bytes) of the sensitive instruction that `bits`-wide `code` starts with, or None.
 
         Raises KeyError if `bits` is not 16, 32 or 64.
         """

@@ -1,8 +1,8 @@
-"""The static walk: sensitive instructions that can be reached from an image's entry points without running it.
+"""The static walk: sensitive instructions that an image's entry points reach, found without running it.
 
-Recursive descent: follow direct jumps, calls and fall-through, decode nothing else. What only an indirect jump
-reaches is missed unless the caller names it as an entry (symbols, code pointers); `compare` says how much that
-was, against the sites an execution found.
+Recursive descent: follow direct jumps, calls and fall-through, decode nothing else. What only an indirect
+jump reaches is missed unless the caller names it as an entry (symbols, code pointers); `compare` says how
+much that was, against the sites that an execution found.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vmm.sbe.flow import Target, flow_of
 from vmm.sbe.insn_table import Insn, InsnTable
 
 MAX_INSN = 15
-# Capstone's binding decodes all it is given before it yields the first instruction, so it gets a basic block's worth.
+# Capstone's binding decodes all it is given before it yields anything, so it gets about a basic block.
 _SLICE_INSNS = 8
 _SLICE = _SLICE_INSNS * MAX_INSN
 _CAPSTONE_MODES = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
@@ -55,8 +55,11 @@ class StaticSite:
 
 @dataclass(slots=True)
 class Walk:
-    """What a walk found. `indirect` and `far` count transfers that could not be followed, `outside` targets in no
-    region, `refused` places where Capstone could not go on."""
+    """What a walk found.
+
+    `indirect` and `far` count transfers that could not be followed, `outside` targets in no region, `refused`
+    places where Capstone could not go on.
+    """
 
     sites: list[StaticSite] = field(default_factory=list)
     instructions: int = 0
@@ -86,7 +89,9 @@ class _Walker:
                 raise ValueError(f"regions at {low.address:#x} and {high.address:#x} overlap")
         self._starts = [region.address for region in self._regions]
         self._table = table
-        self._decoders = {bits: capstone.Cs(capstone.CS_ARCH_X86, mode) for bits, mode in _CAPSTONE_MODES.items()}
+        self._decoders = {
+            bits: capstone.Cs(capstone.CS_ARCH_X86, mode) for bits, mode in _CAPSTONE_MODES.items()
+        }
         self._seen: dict[tuple[int, int], bytearray] = {}
         self.found = Walk()
 
@@ -162,7 +167,7 @@ class _Walker:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How much of what executed the static walk had found: `found` of `executed` sites, and those it missed."""
+    """How much of what executed the walk had found: `found` of `executed` sites, and those it missed."""
 
     executed: int
     found: int

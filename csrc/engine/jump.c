@@ -1,0 +1,99 @@
+/* The look-up behind every indirect jump, call and return of generated code: from the guest's state to the block's host code.
+ *
+ * Replaces the engine's, which compares more and asks a hash table more often. Targets are remembered by linear address, CS base and
+ * mode flags, under a generation: whatever may change what an address means (TLB flush, INVLPG, dropped blocks) starts a new one, so
+ * forgetting everything is one increment. Targets in global pages have a second generation, which a write to CR3 does not end. */
+#include "engine/jump.h"
+
+#include <stdlib.h>
+
+#include "core/vcpu.h"
+#include "engine/private.h"
+#include "engine/tlb.h"
+
+#define ENTRIES 8192u
+#define KEY_FLAGS (FLAG_IOPL | FLAG_TF | FLAG_RF | FLAG_VM | FLAG_AC)
+
+struct target {
+    uint64_t pc, cs_base;
+    uint32_t flags, generation;
+    void *code;
+};
+
+struct jump_table {
+    uint32_t own, global;     /* generations; even and odd, so that an entry's says which kind it is; 0 is never current */
+    uint32_t flushes;         /* of the engine's whole block store, when last seen */
+    struct target entry[ENTRIES];
+};
+
+int jump_create(struct vcpu *v)
+{
+    v->jumps = calloc(1, sizeof(*v->jumps));
+    if (!v->jumps)
+        return VMK_ENOMEM;
+    v->jumps->own = 2;
+    v->jumps->global = 1;
+    return VMK_OK;
+}
+
+void jump_destroy(struct vcpu *v)
+{
+    free(v->jumps);
+    v->jumps = NULL;
+}
+
+/* Generations are used up after two thousand million flushes: then the table is cleared and they start again. */
+static void next_generation(struct jump_table *t, uint32_t *generation, uint32_t first)
+{
+    *generation += 2;
+    if (*generation >= 2)
+        return;
+    for (unsigned i = 0; i < ENTRIES; i++)
+        t->entry[i].generation = 0;
+    *generation = first;
+}
+
+void jump_forget(struct vcpu *v)
+{
+    next_generation(v->jumps, &v->jumps->own, 2);
+    next_generation(v->jumps, &v->jumps->global, 3);
+}
+
+void jump_forget_own(struct vcpu *v)
+{
+    next_generation(v->jumps, &v->jumps->own, 2);
+}
+
+void jump_note_translation(struct vcpu *v)
+{
+    uint32_t flushes = TCG_TB_FLUSH_COUNT(v->tcg);
+    if (flushes == v->jumps->flushes)
+        return;
+    v->jumps->flushes = flushes;
+    jump_forget(v);
+}
+
+/* A block that crosses into a second page would need both to be global: not worth asking. */
+static bool outlives_cr3(struct vcpu *v, uint64_t pc, void *code)
+{
+    const struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, (uintptr_t)code);
+    return tb && tb->page[1] == UINT64_MAX && tlb_global_code(v, pc);
+}
+
+void *__real_helper_lookup_tb_ptr_x86_64(struct guest *g);
+void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g);
+void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g)
+{
+    struct vcpu *v = UC_OWNER(g->uc);
+    struct jump_table *t = v->jumps;
+    uint64_t cs_base = g->seg[SEG_CS].base, pc = g->rip + cs_base;
+    uint32_t flags = g->hflags | ((uint32_t)g->rflags & KEY_FLAGS);
+    struct target *e = &t->entry[(pc ^ pc >> 13) % ENTRIES];
+    bool current = e->generation == t->own || e->generation == t->global;
+    if (__builtin_expect(e->pc == pc && e->flags == flags && e->cs_base == cs_base && current, 1))
+        return e->code;
+    void *code = __real_helper_lookup_tb_ptr_x86_64(g);
+    if (code != TCG_EPILOGUE(v->tcg))
+        *e = (struct target){pc, cs_base, flags, outlives_cr3(v, pc, code) ? t->global : t->own, code};
+    return code;
+}

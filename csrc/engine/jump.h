@@ -1,0 +1,19 @@
+/* Where generated code goes next. See jump.c. */
+#ifndef VMK_ENGINE_JUMP_H
+#define VMK_ENGINE_JUMP_H
+
+struct vcpu;
+
+int jump_create(struct vcpu *v);
+void jump_destroy(struct vcpu *v);
+
+/* Addresses or blocks changed: every remembered target is void. */
+void jump_forget(struct vcpu *v);
+
+/* The address space changed: targets in global pages stay. */
+void jump_forget_own(struct vcpu *v);
+
+/* A block is about to be translated: the engine may have thrown all blocks away since the last one. */
+void jump_note_translation(struct vcpu *v);
+
+#endif

@@ -1,0 +1,62 @@
+"""What the build needs of the machine before there is a `.venv`: each missing thing is named with its Debian package,
+and installed if we are root. Runs on any python3 with the standard library alone, and so without annotations' newer forms."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+def python_header() -> bool:
+    return Path(sysconfig.get_paths()["include"], "Python.h").is_file()
+
+
+def has_ensurepip() -> bool:
+    # Debian leaves venv in python3 and puts the pip it wants to copy into python3-venv.
+    return importlib.util.find_spec("ensurepip") is not None
+
+
+# What is needed, whether it is there, which package of Debian 12 has it.
+NEEDS = (
+    ("the C compiler gcc", lambda: shutil.which("gcc") is not None, "gcc"),
+    ("the C library's headers", lambda: Path("/usr/include/stdlib.h").is_file(), "libc6-dev"),
+    ("the linker and objcopy", lambda: shutil.which("objcopy") is not None, "binutils"),
+    ("Python's module venv", has_ensurepip, "python3-venv"),
+    ("Python's C header Python.h", python_header, "python3-dev"),
+)
+
+
+def missing():
+    """(need, package) of each need that is not met."""
+    return [(what, package) for what, met, package in NEEDS if not met()]
+
+
+def install(packages) -> None:
+    """apt-get install as root; a failure shows as the need that is still missing."""
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        print("installing " + " ".join(packages), flush=True)
+        quiet = {"stdout": subprocess.DEVNULL, "check": False}
+        subprocess.run(["apt-get", "update", "-qq"], **quiet)
+        subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", *packages], **quiet)
+
+
+def main() -> int:
+    """Exit code 1 with a line for each thing that is missing and stays so."""
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        print(f"{sys.executable} is Python {found}: 3.11 or newer is needed (make PYTHON=python3.11)", file=sys.stderr)
+        return 1
+    if needs := missing():
+        install([package for _, package in needs])
+    for what, package in (needs := missing()):
+        print(f"{what} is missing: as root, apt-get install {package}", file=sys.stderr)
+    return 1 if needs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

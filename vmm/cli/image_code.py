@@ -1,0 +1,63 @@
+"""The code of an image as the static walk wants it: where it lies when it runs, and where it is entered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vmm.loader import BootPlan, bzimage, elf, open_image
+from vmm.loader.bzimage_header import read_header
+from vmm.loader.bzimage_payload import has_known_payload, unpack_payload
+from vmm.loader.view import ImageView
+from vmm.sbe.elf_code import code_pointers, elf_code
+from vmm.sbe.static_walk import Entry, Region
+
+_TOP = 1 << 32
+_BIOS_END, _SHADOW = 1 << 20, 256 << 10
+_RESET_VECTOR = 16
+_BITS = {"reset": 16, "real": 16, "protected": 32, "long": 64}
+
+Code = tuple[list[Region], list[Entry]]
+
+
+def image_code(path: Path, plan: BootPlan) -> Code:
+    """Regions and entry points of the image at `path`, which `plan` would boot.
+
+    ELF files, also inside a bzImage, at their virtual addresses; ROMs at both places they show; anything else
+    where the plan puts it. ImageError for a broken file.
+    """
+    if plan.rom is not None:
+        return _rom_code(plan.rom)
+    image = _elf_inside(open_image(path))
+    return _elf_code(image) if image is not None else _plan_code(plan)
+
+
+def _elf_inside(view: ImageView) -> ImageView | None:
+    if elf.is_elf(view):
+        return view
+    if not bzimage.probe(view):
+        return None
+    header = read_header(view)
+    payload = unpack_payload(view, header) if has_known_payload(view, header) else None
+    return payload if payload is not None and elf.is_elf(payload) else None
+
+
+def _elf_code(image: ImageView) -> Code:
+    regions, entries = elf_code(image.path, image.data)
+    bits = entries[0].bits
+    if len(entries) == 1:
+        # No symbols: functions are found through the tables that point to them.
+        entries += code_pointers(image.data, regions, bits)
+        entries += [Entry(region.address, bits) for region in regions]
+    return regions, entries
+
+
+def _rom_code(rom: bytes) -> Code:
+    low = rom[-min(len(rom), _SHADOW) :]
+    regions = [Region(_TOP - len(rom), rom), Region(_BIOS_END - len(low), low)]
+    return regions, [Entry(_TOP - _RESET_VECTOR, 16), Entry(_BIOS_END - _RESET_VECTOR, 16)]
+
+
+def _plan_code(plan: BootPlan) -> Code:
+    regions = [Region(blob.address, blob.data) for blob in plan.blobs if blob.data]
+    start = plan.cpu.entry + (plan.cpu.cs << 4 if plan.cpu.mode == "real" else 0)
+    return regions, [Entry(start, _BITS[plan.cpu.mode])]
