@@ -175,6 +175,24 @@ static void debug_registers(void)
     write_cr4(read_cr4() & ~(uint64_t)CR4_DE);
 }
 
+/* DR7.GD: the next access is a #DB fault, which clears GD and sets DR6.BD. */
+static void general_detect(void)
+{
+    struct regs regs = { 0 };
+
+    /* TCG has no general detect. */
+    if (quirks_accepted())
+        return;
+    write_dr6(0);
+    write_dr7(1 << 13);
+    put_code(code, "\x0f\x21\xc0", 3); /* mov rax, dr0 */
+    expect("MOV from DR0 with DR7.GD", (uint64_t)run_code(code, &regs), DB);
+    expect("MOV from DR0 with DR7.GD is a fault", last_trap.frame.rip, (uint64_t)code);
+    expect("DR6.BD is set", read_dr6() >> 13 & 1, 1);
+    expect("DR7.GD is clear", read_dr7(), 0x400);
+    write_dr6(0);
+}
+
 static void extended_features(void)
 {
     uint64_t efer = read_msr(MSR_EFER);
@@ -329,6 +347,7 @@ void main(void)
     task_priority();
     machine_status_word();
     debug_registers();
+    general_detect();
     extended_features();
     plain_msrs();
     canonical_msrs();
