@@ -50,12 +50,11 @@
 #define TCG_ENV(ctx) AT_OFFSET(ctx, 39152, void *)
 #define TCG_OP_CODE(op) AT_OFFSET(op, 0, uint8_t)
 #define TCG_OP_NEXT(op) AT_OFFSET(op, 8, void *)
-#define TCG_OP_INSN_START 133
 
 #define INTERRUPT_HARD 2u
 
 /* The few operations of the translator's intermediate code that are emitted here. */
-enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78 };
+enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78, TCG_INSN_START = 129 };
 enum { TCG_COND_LTU = 4, TCG_TYPE_I64 = 1 };
 #define ENGINE_EXCP_HLT 0x10001
 

@@ -35,7 +35,7 @@ static unsigned instructions_begun(const struct vcpu *v)
 {
     unsigned n = 0;
     for (void *op = TCG_OPS(v->tcg)->next; op; op = TCG_OP_NEXT(op))
-        n += TCG_OP_CODE(op) == TCG_OP_INSN_START;
+        n += TCG_OP_CODE(op) == TCG_INSN_START;
     return n;
 }
 

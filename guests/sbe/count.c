@@ -3,7 +3,8 @@
  * per round, so that a host with an exact counter can check it: with `scenario=K times=N` on the command line
  * only scenario K runs, N rounds, and two runs that differ in N alone differ by rounds x count. Without, all run
  * 20 rounds each and only have to come back. The counts are in the comments: body + handler. An instruction that
- * faults has not retired, and one that traps has. A REP counts once per element, as it is re-entered for each.
+ * faults has not retired, and one that traps has. A REP counts once per element and once more
+ * to see that there is none left: the engine enters it again for each.
  */
 #include "../lib/cmdline.h"
 #include "../lib/gdt.h"
@@ -33,7 +34,7 @@ SCENARIO(own_block, "incb 2f+1(%rip); nop; 2: movb $0, %al; nop");              
 SCENARIO(stepped, "pushfq; orl $0x100, (%rsp); popfq; nop; cpuid; pushfq; "
                   "andl $~0x100, (%rsp); popfq; nop");                            /* 9 + 5 */
 SCENARIO(interrupted, "sti; movl $0x40072, 0x300(%r13); nop; nop; cli; nop");     /* 6 + 2 */
-SCENARIO(rep_string, "movl $5, %ecx; leaq scratch(%rip), %rdi; rep stosb; nop");  /* 3 + 5 */
+SCENARIO(rep_string, "movl $5, %ecx; leaq scratch(%rip), %rdi; rep stosb; nop");  /* 3 + 6 */
 SCENARIO(waiting, "pause; nop");                                                  /* 2 */
 SCENARIO(absent_code, "leaq 2f(%rip), %r14; movl $0x40001ffd, %eax; jmp *%rax; 2: nop"); /* 4, 3 nops + 3 */
 SCENARIO(system_return, "leaq 2f(%rip), %rax; movl %ss, %ecx; pushq %rcx; leaq 8(%rsp), %rcx; pushq %rcx; "
