@@ -23,7 +23,6 @@
 #define CODE32_FLAGS 0x00cf9b00u
 #define CODE64_FLAGS 0x00af9b00u
 #define DATA_FLAGS 0x00cf9300u
-#define TSS32_BUSY 0x8b00u
 
 static void request_of(struct vm *vm, unsigned cpu, unsigned bit)
 {
@@ -209,7 +208,7 @@ static void boot_protected(struct vcpu *v, const struct vmk_boot *b)
     engine_set_cr0(v, CR0_PE | CR0_ET);
     load_segment(g, SEG_CS, b->cs, 0, UINT32_MAX, CODE32_FLAGS);
     load_data_segments(g, b->ds, 0, UINT32_MAX, DATA_FLAGS);
-    g->tr = (struct segment){.limit = 0x67, .flags = TSS32_BUSY};
+    g->tr = (struct segment){.limit = 0x67, .flags = TSS32_IN_USE};
     g->hflags = (g->hflags & ~(uint32_t)HF_ADDSEG) | HF_CS32 | HF_SS32;
 }
 

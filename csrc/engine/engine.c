@@ -163,6 +163,7 @@ void engine_reset(struct vcpu *v)
     v->guest->icount = icount;
     v->guest->limit = 0;
     v->guest->reg[RDX] = RESET_EDX;
+    v->guest->tr.flags = TSS32_IN_USE;
     v->guest->old_exception = -1;
     CPU_HALTED(v->cpu) = 0;
     CPU_EXCEPTION_INDEX(v->cpu) = -1;
