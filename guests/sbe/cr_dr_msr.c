@@ -193,6 +193,42 @@ static void general_detect(void)
     write_dr6(0);
 }
 
+static unsigned hits;
+static uint64_t hit_rip;
+
+static bool on_breakpoint(struct frame *frame)
+{
+    hits++;
+    hit_rip = frame->rip;
+    frame->rflags |= 1 << 16; /* RF: not again at once */
+    return true;
+}
+
+/* An execution breakpoint in code that has run before: a fault before its instruction, each time, until it is off. */
+static void breakpoint(void)
+{
+    struct regs regs = { 0 };
+    uint64_t at = (uint64_t)code + 2;
+
+    put_code(code, "\x90\x90\xff\xc0", 4); /* nop; nop; inc eax */
+    run_code(code, &regs);
+    trap_set_hook(DB, on_breakpoint);
+    write_dr6(0);
+    write_dr0(at);
+    write_dr7(1);
+    run_code(code, &regs);
+    run_code(code, &regs);
+    expect("breakpoint: hits in two runs", hits, 2);
+    expect("breakpoint: at its instruction", hit_rip, at);
+    expect("breakpoint: the instruction ran each time", regs.rax & 0xffffffff, 3);
+    expect("breakpoint: DR6.B0", read_dr6() & 15, 1);
+    write_dr7(0);
+    run_code(code, &regs);
+    expect("breakpoint: none when it is off", hits, 2);
+    trap_set_hook(DB, 0);
+    write_dr6(0);
+}
+
 static void extended_features(void)
 {
     uint64_t efer = read_msr(MSR_EFER);
@@ -348,6 +384,7 @@ void main(void)
     machine_status_word();
     debug_registers();
     general_detect();
+    breakpoint();
     extended_features();
     plain_msrs();
     canonical_msrs();
