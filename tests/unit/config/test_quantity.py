@@ -14,7 +14,14 @@ from vmm.errors import UsageError
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("512M", 512 << 20), ("1G", 1 << 30), ("64K", 64 << 10), ("4096", 4096), ("2g", 2 << 30), ("1MiB", 1 << 20)],
+    [
+        ("512M", 512 << 20),
+        ("1G", 1 << 30),
+        ("64K", 64 << 10),
+        ("4096", 4096),
+        ("2g", 2 << 30),
+        ("1MiB", 1 << 20),
+    ],
 )
 def test_size(text: str, size: int) -> None:
     assert parse_size(text) == size

@@ -12,7 +12,14 @@ from vmm.errors import UsageError
 
 @pytest.mark.parametrize(
     ("char", "codes"),
-    [("a", "1e 9e"), ("1", "02 82"), ("!", "2a 02 82 aa"), ("\n", "1c 9c"), ("~", "2a 29 a9 aa"), (" ", "39 b9")],
+    [
+        ("a", "1e 9e"),
+        ("1", "02 82"),
+        ("!", "2a 02 82 aa"),
+        ("\n", "1c 9c"),
+        ("~", "2a 29 a9 aa"),
+        (" ", "39 b9"),
+    ],
 )
 def test_character(char: str, codes: str) -> None:
     assert type_character(char).hex(" ") == codes

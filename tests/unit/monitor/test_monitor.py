@@ -46,7 +46,13 @@ def test_memory_comes_back_and_nothing_is_written_outside(vm: Monitor) -> None:
         vm.ram_write(0x1FF0, b"0123456789abcdefXYZ")
         assert vm.ram_read(0x1FF0, 19) == b"0123456789abcdefXYZ"
         assert vm.ram_read(0x1000, 0) == b""
-        for address, length in ((16 * MIB, 1), (16 * MIB - 1, 2), (0xA0000, 4), (2**64 - 1, 1), (0, 32 * MIB)):
+        for address, length in (
+            (16 * MIB, 1),
+            (16 * MIB - 1, 2),
+            (0xA0000, 4),
+            (2**64 - 1, 1),
+            (0, 32 * MIB),
+        ):
             with pytest.raises(UsageError, match="guest memory"):
                 vm.ram_read(address, length)
         for address, length in ((-1, 1), (0, -1), (2**64, 1)):
