@@ -131,6 +131,15 @@ static struct regs leaf4(uint32_t index)
     return (struct regs){caches[index].eax, 7u << 22 | 63, caches[index].sets - 1, 0};
 }
 
+/* Subleaf 2 offers BHI_CTRL: Linux then sets a bit in SPEC_CTRL once, instead of clearing branch history at every system call although
+ * ARCH_CAPABILITIES says there is no need. */
+static struct regs leaf7(struct vcpu *v, uint32_t index)
+{
+    if (index == 0)
+        return (struct regs){2, v->cpuid[CPUID_7_EBX], 0, v->cpuid[CPUID_7_EDX]};
+    return index == 2 ? (struct regs){0, 0, 0, 1u << 4} : (struct regs){0};
+}
+
 static struct regs leaf_topology(struct vcpu *v, uint32_t index)
 {
     /* Each vCPU is a package of one core with one thread. */
@@ -164,7 +173,7 @@ static struct regs leaf(struct vcpu *v, uint32_t eax, uint32_t ecx)
     case 2: return (struct regs){0x00feff01, 0, 0, 0}; /* see leaf 4 */
     case 4: return leaf4(ecx);
     case 6: return (struct regs){4, 0, 0, 0}; /* ARAT: the APIC timer never stops */
-    case 7: return ecx ? (struct regs){0} : (struct regs){0, v->cpuid[CPUID_7_EBX], 0, v->cpuid[CPUID_7_EDX]};
+    case 7: return leaf7(v, ecx);
     case 0xb: return leaf_topology(v, ecx);
     case 0xd: return leaf_xsave(v, ecx);
     case 0x15: return (struct regs){1, (uint32_t)(TSC_HZ / 25000000), 25000000, 0};
