@@ -107,10 +107,11 @@ static void matrix(void)
 {
     enum { N = 120 };
     static double a[N][N], b[N][N], c[N][N];
-    for (int i = 0; i < N * N; i++) {
-        a[0][i] = 1.0 + i % 7;
-        b[0][i] = 2.0 - i % 5;
-    }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            a[i][j] = 1.0 + (i + j) % 7;
+            b[i][j] = 2.0 - (i + j) % 5;
+        }
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++) {
             double sum = 0;

@@ -1,6 +1,7 @@
 /* CPUID: one table of features, named models, and the leaves made from them.
  *
- * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, SGX, performance counters. The vendor is Intel
+ * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, SGX, performance counters. ERMS is not offered
+ * although REP MOVSB works: the engine runs a REP one element at a time, so guests should prefer quadwords. The vendor is Intel
  * and ARCH_CAPABILITIES says that an interpreted CPU has none of the speculation defects, which spares guests page-table isolation and
  * retpolines. The hypervisor leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
  * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it. */
@@ -34,7 +35,7 @@ static const struct feature features[] = {
     {"popcnt", CPUID_1_ECX, 23, V2},     {"tsc_deadline", CPUID_1_ECX, 24, BASE}, {"aes", CPUID_1_ECX, 25, FULL},
     {"xsave", CPUID_1_ECX, 26, FULL},    {"hypervisor", CPUID_1_ECX, 31, BASE}, {"fsgsbase", CPUID_7_EBX, 0, FULL},
     {"tsc_adjust", CPUID_7_EBX, 1, BASE}, {"bmi1", CPUID_7_EBX, 3, FULL},      {"smep", CPUID_7_EBX, 7, FULL},
-    {"bmi2", CPUID_7_EBX, 8, FULL},      {"erms", CPUID_7_EBX, 9, FULL},       {"adx", CPUID_7_EBX, 19, FULL},
+    {"bmi2", CPUID_7_EBX, 8, FULL},      {"adx", CPUID_7_EBX, 19, FULL},
     {"smap", CPUID_7_EBX, 20, EXTRA},    {"spec_ctrl", CPUID_7_EDX, 26, BASE}, {"arch_capabilities", CPUID_7_EDX, 29, BASE},
     {"syscall", CPUID_EXT_EDX, 11, BASE}, {"nx", CPUID_EXT_EDX, 20, BASE},     {"pdpe1gb", CPUID_EXT_EDX, 26, FULL},
     {"rdtscp", CPUID_EXT_EDX, 27, BASE}, {"lm", CPUID_EXT_EDX, 29, BASE},      {"lahf_lm", CPUID_EXT_ECX, 0, V2},
