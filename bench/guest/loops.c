@@ -46,14 +46,24 @@ static void sieve(void)
     sink = composite[N - 1];
 }
 
-static void memory(void)
+enum { WORDS = 1 << 16 };
+static uint64_t words[WORDS];
+
+#define ADD_TO_WORDS                         \
+    for (int round = 0; round < 100; round++) \
+        for (int i = 0; i < WORDS; i++)       \
+            words[i] += (uint64_t)i;          \
+    sink = words[WORDS / 2]
+
+__attribute__((optimize("no-tree-vectorize"))) static void memory(void)
 {
-    enum { N = 1 << 16 };
-    static uint64_t a[N];
-    for (int round = 0; round < 100; round++)
-        for (int i = 0; i < N; i++)
-            a[i] += (uint64_t)i;
-    sink = a[N / 2];
+    ADD_TO_WORDS;
+}
+
+/* The same in SSE2: emulated vector instructions are another matter. */
+__attribute__((optimize("tree-vectorize"))) static void vector(void)
+{
+    ADD_TO_WORDS;
 }
 
 static void copy(void)
@@ -71,7 +81,7 @@ static uint32_t ror(uint32_t x, int n)
 }
 
 /* The compression function's rounds of SHA-256 (FIPS 180-4, 6.2.2), on constants of its own shape: the arithmetic is what counts. */
-static void sha256(void)
+__attribute__((optimize("no-tree-vectorize"))) static void sha256(void)
 {
     uint32_t w[64], h[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     for (uint32_t block = 0; block < 40000; block++) {
@@ -107,10 +117,11 @@ static void matrix(void)
 {
     enum { N = 120 };
     static double a[N][N], b[N][N], c[N][N];
-    for (int i = 0; i < N * N; i++) {
-        a[0][i] = 1.0 + i % 7;
-        b[0][i] = 2.0 - i % 5;
-    }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            a[i][j] = 1.0 + (i + j) % 7;
+            b[i][j] = 2.0 - (i + j) % 5;
+        }
     for (int i = 0; i < N; i++)
         for (int j = 0; j < N; j++) {
             double sum = 0;
@@ -177,7 +188,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } loops[] = {
-    {"alu", alu}, {"sieve", sieve}, {"memory", memory}, {"memcpy", copy}, {"sha256", sha256}, {"double", doubles}, {"matrix", matrix},
+    {"alu", alu}, {"sieve", sieve}, {"memory", memory}, {"vector", vector}, {"memcpy", copy}, {"sha256", sha256}, {"double", doubles}, {"matrix", matrix},
     {"syscall", system_calls}, {"fork+exec", fork_exec}, {"page-fault", page_faults}, {"context-switch", context_switches},
 };
 
