@@ -65,7 +65,10 @@ size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buff
 int vmk_set_rom(struct vm *vm, const void *bytes, size_t length)
 {
     vm->error[0] = 0;
-    return ram_set_rom(vm->board, bytes, length);
+    int rc = ram_set_rom(vm->board, bytes, length);
+    if (!rc)
+        memset(vm->srat.purpose + vm->board->ram.size / PAGE_SIZE, VMK_SRAT_ROM, length / PAGE_SIZE);
+    return rc;
 }
 
 int vmk_fwcfg_add(struct vm *vm, uint32_t key, const void *bytes, size_t length)

@@ -30,8 +30,8 @@ enum sbe_profile { SBE_FULL, SBE_ADAPTIVE, SBE_OFF, SBE_PROFILE_COUNT };
 /*
  * CONTINUE: n-1 DS-override prefixes and OUT DX,AL (EE): the block goes on behind the trap.
  * END:      n-2 DS-override prefixes and SYSCALL (0F 05): the block ends at the trap, for what may change
- *           mode, paging, segmentation or the interrupt state. An instruction of one byte has no room for
- *           it: its replacement is EE too, and the engine leaves the block itself as the site says END.
+ *           mode, paging, segmentation or the interrupt state. An instruction of one byte becomes
+ *           HLT (F4) at CPL 0 and IRET (CF) above it, the one-byte instructions that end a block there.
  */
 enum sbe_shape { SBE_CONTINUE, SBE_END };
 

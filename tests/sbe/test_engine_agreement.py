@@ -16,7 +16,7 @@ from tests.sbe.encodings import encodings
 from tests.sbe.library import Scanner, parse_hex
 from vmm.sbe.insn_table import InsnTable
 
-# The binding has annotations that contradict each other, so it is taken as untyped.
+# The binding marks itself typed, but exports no names and leaves its functions unannotated.
 unicorn: Any = import_module("unicorn")
 MODES = {16: unicorn.UC_MODE_16, 32: unicorn.UC_MODE_32, 64: unicorn.UC_MODE_64}
 BASE, ROOM, STEP = 0x1000, 0xF000, 32

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vmm.machine.machine import Machine
 
 SLICE_NS = 50_000_000
-_MIN_TRACE_SLICE, _MAX_TRACE_SLICE = 500, 50_000_000
+_MIN_TRACE_SLICE, _MAX_TRACE_SLICE = 500, 200_000
 
 
 class Outcome(StrEnum):
@@ -88,7 +88,7 @@ class RunLoop:
         self._sign = sign
         self._limits = limits
         self._asleep = False
-        self._trace_slice = 10_000
+        self._trace_slice = _MIN_TRACE_SLICE
 
     def run(self) -> RunResult:
         """Run to the end of it."""
@@ -135,11 +135,11 @@ class RunLoop:
         return min(self._limits.instructions, self._monitor.instructions() + self._trace_slice)
 
     def _stream_trace(self) -> None:
-        """Hand over what was recorded, and keep the slices so short that the ring does not overflow."""
+        """Hand over what was recorded, and keep the slices so short that the ring hardly ever overflows."""
         count = self._machine.drain_trace()
         if count > TRACE_RING // 4:
             self._trace_slice = max(self._trace_slice // 4, _MIN_TRACE_SLICE)
-        elif count < TRACE_RING // 16:
+        elif count < TRACE_RING // 64:
             self._trace_slice = min(self._trace_slice * 2, _MAX_TRACE_SLICE)
 
     def _judge(self, end: Exit) -> Outcome | None:
