@@ -244,6 +244,24 @@ void vmk_stats(struct vm *vm, struct vmk_stats *out)
     out->sbe_seconds = sbe.seconds;
 }
 
+int vmk_sbe_set_policy(struct vm *vm, uint32_t insn, uint32_t policy)
+{
+    if (insn >= SBE_INSN_COUNT || policy >= SBE_POLICY_COUNT)
+        return fail(vm, VMK_EINVAL, "there is no such instruction row or policy");
+    if (sbe_set_policy(vm->sbe, (enum sbe_insn)insn, (enum sbe_policy)policy))
+        return fail(vm, VMK_EINVAL, sbe_error(vm->sbe));
+    return VMK_OK;
+}
+
+int vmk_sbe_set_inline(struct vm *vm, uint32_t insn, uint32_t mode, const void *bytes, size_t length)
+{
+    if (insn >= SBE_INSN_COUNT || mode >= SBE_MODE_COUNT)
+        return fail(vm, VMK_EINVAL, "there is no such instruction row or CPU mode");
+    if (sbe_set_inline(vm->sbe, (enum sbe_insn)insn, (enum sbe_mode)mode, bytes, length))
+        return fail(vm, VMK_EINVAL, sbe_error(vm->sbe));
+    return VMK_OK;
+}
+
 uint32_t vmk_site_count(struct vm *vm)
 {
     return sbe_site_count(vm->sbe);

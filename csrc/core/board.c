@@ -166,7 +166,10 @@ void board_output(struct board *b, enum vmk_channel ch, const void *bytes, size_
     struct output *o = &b->out[ch];
     o->total += n;
     o->last_time = board_now(b);
-    o->line |= memchr(bytes, '\n', n) != NULL;
+    if (memchr(bytes, '\n', n)) {
+        o->line = true;
+        b->cpu->request(b->cpu_ctx); /* whoever watches the channel sees it at the next block */
+    }
     if (o->len + n > o->cap && o->cap < OUTPUT_LIMIT) {
         size_t cap = o->cap ? o->cap * 2 : 4096;
         while (cap < o->len + n)

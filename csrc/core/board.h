@@ -25,7 +25,7 @@ struct board_cpu_ops {
     void (*init)(void *ctx, unsigned cpu);                 /* INIT IPI */
     void (*sipi)(void *ctx, unsigned cpu, uint8_t vector);
     void (*deadline)(void *ctx);                           /* board->deadline changed */
-    void (*request)(void *ctx);                            /* board->request was set: stop at the next block */
+    void (*request)(void *ctx);                            /* board->request was set, or a line came out: look at the next block */
     void (*memory_changed)(void *ctx);                     /* PAM, A20 or a window moved: forget cached translations of addresses */
     void (*page_written)(void *ctx, uint64_t page);        /* a host-side write is about to change RAM page number `page` */
 };

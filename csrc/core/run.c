@@ -24,17 +24,26 @@ static bool stop_for(struct vm *vm, enum vmk_exit_reason reason)
     return true;
 }
 
+uint64_t vm_quiet_deadline(const struct vm *vm)
+{
+    uint64_t first = UINT64_MAX;
+    for (unsigned ch = 0; ch < VMK_CHANNELS; ch++) {
+        const struct output *o = &vm->board->out[ch];
+        if (vm->run.watch_output >> ch & 1 && o->len && o->last_time + QUIET_NS < first)
+            first = o->last_time + QUIET_NS;
+    }
+    return first;
+}
+
 /* A whole line, or part of one that nothing followed. */
 static bool output_ready(struct vm *vm, bool idle)
 {
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++) {
         const struct output *o = &vm->board->out[ch];
-        if (!(vm->run.watch_output >> ch & 1) || !o->len)
-            continue;
-        if (o->line || idle || board_now(vm->board) - o->last_time >= QUIET_NS)
+        if (vm->run.watch_output >> ch & 1 && o->len && (o->line || idle))
             return true;
     }
-    return false;
+    return board_now(vm->board) >= vm_quiet_deadline(vm);
 }
 
 bool vm_should_stop(struct vm *vm)
@@ -110,7 +119,8 @@ static void take_turn(struct vm *vm, struct vcpu *v)
 {
     vm->current = v;
     clock_attach(&vm->board->clock, &v->guest->icount);
-    v->turn_end = vm->cpus > 1 ? v->guest->icount + vm->quantum : UINT64_MAX;
+    if (!v->turn_kept)
+        v->turn_end = vm->cpus > 1 ? v->guest->icount + vm->quantum : UINT64_MAX;
     atomic_fetch_and(&v->request, ~(unsigned)(REQ_INTERRUPT | REQ_TURN));
     engine_want_interrupt(v, v->nmi_pending || irq_pending(vm->board, v->id));
     cpu_set_limit(v);
@@ -122,6 +132,10 @@ static void take_turn(struct vm *vm, struct vcpu *v)
         stop_for(vm, VMK_EXIT_TRIPLE_FAULT);
     else if (e == ENGINE_FAILED)
         stop_for(vm, VMK_EXIT_ERROR);
+    /* A run that ends in the middle of a turn goes on with the rest of it: where runs are cut must not change who runs when. */
+    v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && v->guest->icount < v->turn_end;
+    if (v->turn_kept)
+        vm->next = v->id;
     vm->current = NULL;
 }
 

@@ -52,6 +52,7 @@ struct vcpu {
     enum vcpu_state state;
     uint8_t sipi_vector;
     uint64_t turn_end;          /* icount at which this turn ends */
+    bool turn_kept;             /* the last run was cut in the middle of this turn */
     bool nmi_pending;
     bool triple_fault;
 

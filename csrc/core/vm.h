@@ -51,6 +51,9 @@ void vm_reset(struct vm *vm);
 /* For the safe point: does this run end here? Sets *vm->exit. */
 bool vm_should_stop(struct vm *vm);
 
+/* When part of a line on a watched channel has been quiet long enough to be shown; UINT64_MAX if there is none. */
+uint64_t vm_quiet_deadline(const struct vm *vm);
+
 /* Retired instructions of all vCPUs. */
 uint64_t vm_instructions(const struct vm *vm);
 

@@ -31,7 +31,7 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 void cpu_set_limit(struct vcpu *v)
 {
     struct vm *vm = v->vm;
-    uint64_t time = sooner(v->board->deadline, vm->run.until_time);
+    uint64_t time = sooner(sooner(v->board->deadline, vm->run.until_time), vm_quiet_deadline(vm));
     uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX : instructions_until(v, time);
     uint64_t limit = left > UINT64_MAX - v->guest->icount ? UINT64_MAX : v->guest->icount + left;
     if (vm->run.until_instructions != UINT64_MAX) {

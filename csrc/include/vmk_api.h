@@ -194,6 +194,11 @@ int vmk_screen_font(struct vm *vm, uint8_t *plane);
 
 int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out);
 void vmk_stats(struct vm *vm, struct vmk_stats *out);
+/* Policy of one row of the instruction table (0 native, 1 trap, 2 inline) and the bytes of its inline form in one CPU mode (0: 16-bit,
+ * 1: 32-bit, 2: 64-bit). Before the first vmk_run. VMK_EINVAL: the row does not allow it; the text says why. */
+int vmk_sbe_set_policy(struct vm *vm, uint32_t insn, uint32_t policy);
+int vmk_sbe_set_inline(struct vm *vm, uint32_t insn, uint32_t mode, const void *bytes, size_t length);
+
 uint32_t vmk_site_count(struct vm *vm);
 int vmk_site(struct vm *vm, uint32_t index, struct vmk_site *out);
 void vmk_srat(struct vm *vm, struct vmk_srat_summary *out);
