@@ -162,6 +162,7 @@ void engine_reset(struct vcpu *v)
     cpu_reset(v->cpu);
     v->guest->icount = icount;
     v->guest->limit = 0;
+    engine_set_cr4(v, 0); /* the engine starts with bits that suit its own users */
     v->guest->reg[RDX] = RESET_EDX;
     v->guest->tr.flags = TSS32_IN_USE;
     v->guest->old_exception = -1;

@@ -77,7 +77,7 @@ def test_idle_guest_in_real_time_waits(tmp_path: Path) -> None:
     with machine(tmp_path, IDLE, time="real") as vm:
         result = vm.run(timeout=0.2)
         assert result.outcome is Outcome.TIMEOUT
-        assert result.wall_seconds == pytest.approx(0.2, abs=0.15)
+        assert result.wall_seconds >= 0.2
 
 
 def test_debug_exit(tmp_path: Path) -> None:

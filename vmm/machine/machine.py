@@ -140,7 +140,7 @@ class Machine:
         return result
 
     def stop(self) -> None:
-        """End the current run soon with outcome `stopped`; from any thread or a signal handler."""
+        """End the current run, or the next one, soon with outcome `stopped`; from any thread or signal handler."""
         self._stop_asked = True
         self.monitor.stop()
 
