@@ -1,5 +1,4 @@
-"""Builds the vmkernel monitor: every C file of csrc/ and Unicorn's static library in one extension,
-vmm._vmk.
+"""Builds the vmkernel monitor, vmm._vmk: every C file of csrc/ and Unicorn's static library in one extension.
 
 Metadata is in pyproject.toml, what is compiled and linked in csrc/build.py. Here is only how: several files
 at a time, and again only those whose sources, headers or flags have changed (setuptools alone compiles all

@@ -1,5 +1,4 @@
-"""The cffi build of vmm._vmk: declarations from csrc/include/, sources from csrc/, Unicorn linked in
-statically.
+"""The cffi build of vmm._vmk: declarations from csrc/include/, sources from csrc/, Unicorn linked statically.
 
 The linker's --wrap sends calls of an engine function f to our __wrap_f and keeps the original as __real_f;
 csrc/engine/ defines each of them. Unicorn's archive is linked whole and hidden, so that the copy that

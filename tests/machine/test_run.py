@@ -179,6 +179,17 @@ def test_watching_changes_nothing(guests: Path) -> None:
     assert fingerprint() == fingerprint(trace="all")
 
 
+def test_watching_does_not_move_the_sign(tmp_path: Path) -> None:
+    slowly = "again: mov ecx, 3000; wait: loop wait; mov al, 65; out 0xe9, al; jmp again"
+
+    def seen_at(**options: object) -> int:
+        with machine(tmp_path, slowly, **options) as vm:
+            vm.on_trace = (lambda event: None) if options else None
+            return vm.run(until="AAA", timeout=1).instructions
+
+    assert seen_at() == seen_at(trace="ports")
+
+
 def test_trace_gives_what_was_asked_for_and_all_of_it(tmp_path: Path) -> None:
     events: list[TraceEvent] = []
     count = "mov ecx, 20000; again: mov al, 65; out 0xe9, al; dec ecx; jnz again; cli; hlt"

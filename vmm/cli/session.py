@@ -58,9 +58,7 @@ class Session:
     def trace_note(self) -> str:
         """A line about missing events, or nothing."""
         gaps = self.machine.trace_gaps
-        return (
-            f"vmm: the trace has {gaps} gaps, where events came faster than they were taken" if gaps else ""
-        )
+        return f"vmm: the trace has {gaps} gaps: events came faster than they were taken" if gaps else ""
 
     def close(self) -> None:
         """Free the machine."""

@@ -29,8 +29,8 @@ Section = tuple[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`code` begins at RIP, or at the HLT before it; `stack` are (address, value) of the words at its top; `backtrace` are return
-    addresses, innermost first; `events` the last traps, exceptions and interrupts."""
+    """`code` begins at RIP, or at the HLT before it; `stack` are (address, value) of the words at its top;
+    `backtrace` are return addresses, innermost first; `events` the last traps, exceptions and interrupts."""
 
     cause: str
     cpu: int

@@ -140,7 +140,7 @@ class Machine:
         return result
 
     def stop(self) -> None:
-        """End the current run, or the next one, soon with outcome `stopped`; from any thread or signal handler."""
+        """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
         self._stop_asked = True
         self.monitor.stop()
 
