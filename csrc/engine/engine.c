@@ -29,8 +29,8 @@ static void uncount_fault(struct vcpu *v)
         count_take_back(v, v->native_ra, 0);
     else if (v->delivering == DELIVERING_INT)
         v->guest->icount--;
-    else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired) /* raised without a return address: it ended its block */
-        v->guest->icount--;
+    else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired)
+        v->guest->icount--; /* raised without a return address: it ended its block */
     v->native_ra = 0;
     v->fault_restored = v->fault_at_fetch = v->stepped = false;
 }

@@ -3,8 +3,8 @@
  * per round, so that a host with an exact counter can check it: with `scenario=K times=N` on the command line
  * only scenario K runs, N rounds, and two runs that differ in N alone differ by rounds x count. Without, all run
  * 20 rounds each and only have to come back. The counts are in the comments: body + handler. An instruction that
- * faults has not retired, and one that traps has. A REP counts once per element and once more
- * to see that there is none left: the engine enters it again for each.
+ * faults has not retired, and one that traps has. A REP counts once per element and once more to see that there is
+ * none left: the engine enters it again for each.
  */
 #include "../lib/cmdline.h"
 #include "../lib/gdt.h"

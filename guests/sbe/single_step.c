@@ -79,7 +79,7 @@ static void check(const struct row *row)
     expect2(row->name, "each sets DR6.BS", dr6s, count);
 }
 
-void iret_sets(void), iret_clears(void), rep_out(void), sti_sets(void);
+void iret_sets(void), iret_clears(void), rep_out(void);
 extern const uint8_t iret_target[], iret_second[], iret_cleared[], rep_at[], rep_end[];
 asm(".text\n"
     ".macro frame flags, to; movl %ss, %eax; movq %rsp, %rcx; pushq %rax; pushq %rcx; pushq \\flags; movl %cs, %eax;\n"
@@ -113,6 +113,7 @@ void main(void)
 {
     trap_set_hook(DB, on_step);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        check(&rows[i]);
+        if (rows[i].run != pause || !quirks_accepted()) /* TCG leaves its block at PAUSE and forgets the step */
+            check(&rows[i]);
     special();
 }
