@@ -1,4 +1,5 @@
-/* The face Python sees, one thin function per call of vmk_api.h: arguments are checked here, the work is elsewhere. */
+/* The face Python sees, one thin function per call of vmk_api.h: arguments are checked here, the work is
+ * elsewhere. */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +38,8 @@ int vmk_ram_read(struct vm *vm, uint64_t gpa, void *buffer, size_t length)
 {
     int rc = ram_read(vm->board, gpa, buffer, length);
     if (rc)
-        snprintf(vm->error, sizeof(vm->error), "guest-physical 0x%llx+0x%zx is not all memory", (unsigned long long)gpa, length);
+        snprintf(vm->error, sizeof(vm->error), "guest-physical 0x%llx+0x%zx is not all memory",
+                 (unsigned long long)gpa, length);
     return rc;
 }
 
@@ -45,7 +47,8 @@ int vmk_ram_write(struct vm *vm, uint64_t gpa, const void *buffer, size_t length
 {
     int rc = ram_write(vm->board, gpa, buffer, length);
     if (rc)
-        snprintf(vm->error, sizeof(vm->error), "guest-physical 0x%llx+0x%zx is not all writable memory", (unsigned long long)gpa, length);
+        snprintf(vm->error, sizeof(vm->error), "guest-physical 0x%llx+0x%zx is not all writable memory",
+                 (unsigned long long)gpa, length);
     return rc;
 }
 
@@ -56,7 +59,8 @@ size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buff
         uint64_t gpa;
         size_t n = PAGE_SIZE - ((address + done) & (PAGE_SIZE - 1));
         n = n < length - done ? n : length - done;
-        if (!engine_peek(vm->vcpu[cpu], address + done, &gpa) || ram_read(vm->board, gpa, (uint8_t *)buffer + done, n))
+        if (!engine_peek(vm->vcpu[cpu], address + done, &gpa) ||
+            ram_read(vm->board, gpa, (uint8_t *)buffer + done, n))
             break;
         done += n;
     }
@@ -114,8 +118,8 @@ size_t vmk_output(struct vm *vm, uint32_t channel, void *buffer, size_t size)
     return n;
 }
 
-static int post(struct vm *vm, const char *device, unsigned instance, enum inbox_kind kind, const uint8_t *bytes, size_t length,
-                uint64_t when, uint64_t arg)
+static int post(struct vm *vm, const char *device, unsigned instance, enum inbox_kind kind,
+                const uint8_t *bytes, size_t length, uint64_t when, uint64_t arg)
 {
     struct dev *d = device ? board_find(vm->board, device, instance) : NULL;
     struct inbox_msg msg = {.kind = kind, .dev = d ? (int32_t)d->index : -1, .when = when, .arg = arg};
@@ -135,7 +139,8 @@ static int post(struct vm *vm, const char *device, unsigned instance, enum inbox
 
 int vmk_post_serial(struct vm *vm, uint32_t channel, const void *bytes, size_t length, uint64_t when)
 {
-    return channel <= VMK_COM2 ? post(vm, "uart", channel, INBOX_BYTES_IN, bytes, length, when, 0) : VMK_EINVAL;
+    return channel <= VMK_COM2 ? post(vm, "uart", channel, INBOX_BYTES_IN, bytes, length, when, 0)
+                               : VMK_EINVAL;
 }
 
 int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t when)
@@ -158,9 +163,19 @@ int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells)
     struct vga_screen s;
     vga_read_screen(board_find(vm->board, "vga", 0), &s, cells);
     *screen = (struct vmk_screen){
-        .columns = s.cols, .rows = s.rows, .cell_width = s.cell_width, .cell_height = s.cell_height, .cursor = s.cursor,
-        .cursor_first = s.cursor_first, .cursor_last = s.cursor_last, .font = {s.font[0], s.font[1]}, .on = s.on, .blinks = s.blinks,
-        .repeats_line_graphics = s.repeats_line_graphics, .blink_shown = s.blink_shown, .cursor_shown = s.cursor_shown,
+        .columns = s.cols,
+        .rows = s.rows,
+        .cell_width = s.cell_width,
+        .cell_height = s.cell_height,
+        .cursor = s.cursor,
+        .cursor_first = s.cursor_first,
+        .cursor_last = s.cursor_last,
+        .font = {s.font[0], s.font[1]},
+        .on = s.on,
+        .blinks = s.blinks,
+        .repeats_line_graphics = s.repeats_line_graphics,
+        .blink_shown = s.blink_shown,
+        .cursor_shown = s.cursor_shown,
     };
     memcpy(screen->palette, s.palette, sizeof(screen->palette));
     return VMK_OK;
@@ -174,7 +189,8 @@ int vmk_screen_font(struct vm *vm, uint8_t *plane)
 
 static struct vmk_segment segment(const struct segment *s)
 {
-    return (struct vmk_segment){.base = s->base, .limit = s->limit, .flags = s->flags, .selector = s->selector};
+    return (struct vmk_segment){
+        .base = s->base, .limit = s->limit, .flags = s->flags, .selector = s->selector};
 }
 
 int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out)
@@ -272,8 +288,15 @@ int vmk_site(struct vm *vm, uint32_t index, struct vmk_site *out)
     const struct sbe_site *s = sbe_site(vm->sbe, index);
     if (!s)
         return fail(vm, VMK_EINVAL, "there is no such site");
-    *out = (struct vmk_site){.pc = s->pc, .hits = s->hits, .cls = s->cls, .insn = s->insn, .mode = s->mode, .cpl = s->cpl,
-                             .policy = s->policy, .shape = s->shape, .len = s->len};
+    *out = (struct vmk_site){.pc = s->pc,
+                             .hits = s->hits,
+                             .cls = s->cls,
+                             .insn = s->insn,
+                             .mode = s->mode,
+                             .cpl = s->cpl,
+                             .policy = s->policy,
+                             .shape = s->shape,
+                             .len = s->len};
     memcpy(out->bytes, s->bytes, sizeof(s->bytes));
     memcpy(out->replacement, s->replacement, sizeof(s->replacement));
     return VMK_OK;

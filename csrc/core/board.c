@@ -1,7 +1,8 @@
 /* The board: builds the chips, follows their deadlines, carries guest output and requests.
  *
- * Owns the table of devices and the one place where a chip's slot is called (so that its deadline is followed after every access).
- * Leaves out: CPUs (core/vm.c), address maps (io/bus.c), interrupt routing (io/irq.c), memory (mem/ram.c). */
+ * Owns the table of devices and the one place where a chip's slot is called (so that its deadline is followed
+ * after every access). Leaves out: CPUs (core/vm.c), address maps (io/bus.c), interrupt routing (io/irq.c),
+ * memory (mem/ram.c). */
 #include "core/board.h"
 
 #include <stdarg.h>
@@ -62,7 +63,9 @@ struct dev *board_add(struct board *b, const struct dev_class *cls)
     if (b->ndevs == BOARD_MAX_DEVS)
         return board_fail(b, VMK_EINVAL, "more than %d devices", BOARD_MAX_DEVS), NULL;
     if (state_check(cls, &bad))
-        return board_fail(b, VMK_EBUG, "device %s: state table does not match its struct at field %s", cls->name, bad), NULL;
+        return board_fail(b, VMK_EBUG, "device %s: state table does not match its struct at field %s",
+                          cls->name, bad),
+               NULL;
     struct dev *d = &b->devs[b->ndevs];
     *d = (struct dev){.cls = cls, .board = b, .index = b->ndevs, .deadline = DEV_NEVER};
     for (unsigned i = 0; i < b->ndevs; i++)
@@ -86,8 +89,8 @@ struct board *board_create(const struct vmk_config *cfg, char *err, size_t errle
     b->cfg = *cfg;
     b->cpu = &no_cpus;
     b->deadline = UINT64_MAX;
-    b->trace.mask = cfg->trace_mask | 1u << VMK_TRACE_TRAP | 1u << VMK_TRACE_EXCEPTION | 1u << VMK_TRACE_INTERRUPT |
-                    1u << VMK_TRACE_RESET;
+    b->trace.mask = cfg->trace_mask | 1u << VMK_TRACE_TRAP | 1u << VMK_TRACE_EXCEPTION |
+                    1u << VMK_TRACE_INTERRUPT | 1u << VMK_TRACE_RESET;
     clock_init(&b->clock, (enum clock_mode)cfg->time_mode);
     inbox_init(&b->inbox);
     if (ram_init(b) < 0 || devices_build(b) < 0) {
@@ -226,12 +229,14 @@ void board_state_save(struct board *b, uint8_t *out)
     }
 }
 
-/* The clock is set by whoever restores the CPUs: its value belongs to their instruction counts. Here only a manual clock follows. */
+/* The clock is set by whoever restores the CPUs: its value belongs to their instruction counts. Here only a
+ * manual clock follows. */
 int board_state_load(struct board *b, const uint8_t *in, size_t len)
 {
     uint64_t now, a20;
     if (len != board_state_size(b))
-        return board_fail(b, VMK_ESTATE, "saved state has %zu bytes, this VM needs %zu", len, board_state_size(b));
+        return board_fail(b, VMK_ESTATE, "saved state has %zu bytes, this VM needs %zu", len,
+                          board_state_size(b));
     memcpy(&now, in, 8);
     memcpy(&a20, in + 8, 8);
     memcpy(b->ram.pam, in + 16, sizeof(b->ram.pam));
@@ -243,10 +248,12 @@ int board_state_load(struct board *b, const uint8_t *in, size_t len)
     for (unsigned i = 0; i < b->ndevs; i++) {
         struct dev *d = &b->devs[i];
         if (state_load(d, in, state_size(d->cls)))
-            return board_fail(b, VMK_ESTATE, "saved state of device %u is not a %s version %u", i, d->cls->name, d->cls->version);
+            return board_fail(b, VMK_ESTATE, "saved state of device %u is not a %s version %u", i,
+                              d->cls->name, d->cls->version);
         in += state_size(d->cls);
     }
-    /* Who asserts a shared line is not state: every chip says so again. What is left from before would stick. */
+    /* Who asserts a shared line is not state: every chip says so again. What is left from before would stick.
+     */
     memset(b->irq.source, 0, sizeof(b->irq.source));
     for (unsigned i = 0; i < b->ndevs; i++) {
         struct dev *d = &b->devs[i];

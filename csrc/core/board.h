@@ -1,7 +1,9 @@
-/* The board: everything of a VM that is not a CPU. RAM, buses, chips, interrupt routing, the clock, the inbox, the trace.
+/* The board: everything of a VM that is not a CPU. RAM, buses, chips, interrupt routing, the clock, the
+ * inbox, the trace.
  *
- * A board works without any engine: tests drive its chips through the buses with a manual clock. The CPUs reach it through
- * io/bus.h, io/irq.h and mem/; it reaches them only through `struct board_cpu_ops`, so nothing below csrc/cpu knows an engine. */
+ * A board works without any engine: tests drive its chips through the buses with a manual clock. The CPUs
+ * reach it through io/bus.h, io/irq.h and mem/; it reaches them only through `struct board_cpu_ops`, so
+ * nothing below csrc/cpu knows an engine. */
 #ifndef VMK_CORE_BOARD_H
 #define VMK_CORE_BOARD_H
 
@@ -17,17 +19,19 @@
 #define BOARD_MAX_DEVS 128
 #define BOARD_MAX_CPUS 64
 
-/* What the board asks of the CPUs. Every slot may be called from a chip's slot on the vCPU thread; a board without CPUs has
- * empty functions here. */
+/* What the board asks of the CPUs. Every slot may be called from a chip's slot on the vCPU thread; a board
+ * without CPUs has empty functions here. */
 struct board_cpu_ops {
-    void (*kick)(void *ctx, unsigned cpu);                 /* an interrupt became pending or its window changed: look again */
+    void (*kick)(void *ctx, unsigned cpu); /* an interrupt became pending or its window changed: look again */
     void (*nmi)(void *ctx, unsigned cpu);
-    void (*init)(void *ctx, unsigned cpu);                 /* INIT IPI */
+    void (*init)(void *ctx, unsigned cpu); /* INIT IPI */
     void (*sipi)(void *ctx, unsigned cpu, uint8_t vector);
-    void (*deadline)(void *ctx);                           /* board->deadline changed */
-    void (*request)(void *ctx);                            /* board->request was set, or a line came out: look at the next block */
-    void (*memory_changed)(void *ctx);                     /* PAM, A20 or a window moved: forget cached translations of addresses */
-    void (*page_written)(void *ctx, uint64_t page);        /* a host-side write is about to change RAM page number `page` */
+    void (*deadline)(void *ctx); /* board->deadline changed */
+    void (*request)(void *ctx);  /* board->request was set, or a line came out: look at the next block */
+    /* PAM, A20 or a window moved: forget cached translations of addresses. */
+    void (*memory_changed)(void *ctx);
+    /* A host-side write is about to change RAM page number `page`. */
+    void (*page_written)(void *ctx, uint64_t page);
 };
 
 struct board {
@@ -43,7 +47,7 @@ struct board {
     uint64_t deadline;             /* earliest of all chips' and the inbox's */
     uint32_t request;              /* enum vmk_request: reset, power-off, debug exit; 0 = none */
     uint32_t request_value;
-    struct output {                /* bytes the guest sent out, until Python takes them: a ring that grows up to a limit */
+    struct output { /* bytes the guest sent out, until Python takes them: a ring that grows up to a limit */
         uint8_t *bytes;
         size_t len, cap, lost;
         uint64_t total;
@@ -67,11 +71,12 @@ static inline uint64_t board_now(struct board *b)
     return clock_now(&b->clock);
 }
 
-/* Runs every chip whose deadline has come and delivers due inbox messages. Bounded: a chip that does not move its deadline on is
- * ticked once per call. */
+/* Runs every chip whose deadline has come and delivers due inbox messages. Bounded: a chip that does not move
+ * its deadline on is ticked once per call. */
 void board_run_due(struct board *b);
 
-/* Guest output on a channel (serial, debug console). Never blocks; past the limit the oldest bytes are dropped and counted. */
+/* Guest output on a channel (serial, debug console). Never blocks; past the limit the oldest bytes are
+ * dropped and counted. */
 void board_output(struct board *b, enum vmk_channel ch, const void *bytes, size_t n);
 
 /* The guest asked for a reset, power-off, or debug exit with `value`. The first request wins. */

@@ -1,6 +1,8 @@
-/* The hand-off from a loader: the boot CPU's registers, and the interrupt controllers as a PC BIOS leaves them.
+/* The hand-off from a loader: the boot CPU's registers, and the interrupt controllers as a PC BIOS leaves
+ * them.
  *
- * Follows the entry states of the Linux boot protocol, PVH and Multiboot (which the loader in Python turns into struct vmk_boot). */
+ * Follows the entry states of the Linux boot protocol, PVH and Multiboot (which the loader in Python turns
+ * into struct vmk_boot). */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,12 +16,14 @@
 #define CODE64_FLAGS 0x00af9b00u
 #define DATA_FLAGS 0x00cf9300u
 
-static void load_segment(struct guest *g, enum seg seg, uint16_t selector, uint64_t base, uint32_t limit, uint32_t flags)
+static void load_segment(struct guest *g, enum seg seg, uint16_t selector, uint64_t base, uint32_t limit,
+                         uint32_t flags)
 {
     g->seg[seg] = (struct segment){.selector = selector, .base = base, .limit = limit, .flags = flags};
 }
 
-static void load_data_segments(struct guest *g, uint16_t selector, uint64_t base, uint32_t limit, uint32_t flags)
+static void load_data_segments(struct guest *g, uint16_t selector, uint64_t base, uint32_t limit,
+                               uint32_t flags)
 {
     for (enum seg s = SEG_ES; s <= SEG_GS; s++)
         if (s != SEG_CS)
@@ -54,8 +58,8 @@ static void boot_long(struct vcpu *v, const struct vmk_boot *b)
     g->hflags = (g->hflags & ~(uint32_t)HF_ADDSEG) | HF_CS32 | HF_SS32 | HF_CS64;
 }
 
-/* A kernel that is loaded without firmware finds the interrupt controllers as a PC BIOS leaves them: the PIC pair reaches the boot CPU
- * through LINT0, and PCI's lines are level-triggered. */
+/* A kernel that is loaded without firmware finds the interrupt controllers as a PC BIOS leaves them: the PIC
+ * pair reaches the boot CPU through LINT0, and PCI's lines are level-triggered. */
 static void boot_interrupts(struct vm *vm)
 {
     struct dev *apic = vm->board->irq.lapic[0];

@@ -1,8 +1,9 @@
 /* The VM's one clock, in nanoseconds since power-on.
  *
- * Virtual: the sum of all retired guest instructions (1 instruction = 1 ns), what slow instructions cost on top (cpu/cost.h), and the
- * idle time that was skipped. Two runs of one image read the same times. Real: the host's monotonic clock, minus the time the VM was paused. Manual: moved by tests only.
- * Times never run backwards: a fault takes back the rest of its block's count, and a reader must not see that. */
+ * Virtual: the sum of all retired guest instructions (1 instruction = 1 ns), what slow instructions cost on
+ * top (cpu/cost.h), and the idle time that was skipped. Two runs of one image read the same times. Real: the
+ * host's monotonic clock, minus the time the VM was paused. Manual: moved by tests only. Times never run
+ * backwards: a fault takes back the rest of its block's count, and a reader must not see that. */
 #ifndef VMK_CORE_CLOCK_H
 #define VMK_CORE_CLOCK_H
 
@@ -14,7 +15,7 @@ enum clock_mode { CLOCK_VIRTUAL = 0, CLOCK_REAL = 1, CLOCK_MANUAL = 2 };
 
 struct clock {
     uint32_t mode;
-    uint64_t base;            /* ns that do not come from the running counter: past turns, idle skips, manual steps */
+    uint64_t base; /* ns that do not come from the running counter: past turns, idle skips, manual steps */
     const uint64_t *counter;  /* the running vCPU's retired-instruction count, or NULL */
     uint64_t counter_base;    /* its value when its turn began */
     uint64_t floor;           /* the latest time anyone has read */

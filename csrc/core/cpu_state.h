@@ -7,7 +7,8 @@
 
 struct vcpu;
 
-/* Bytes of one vCPU's saved state, and the state itself. Between runs only: flags and rip are current then. */
+/* Bytes of one vCPU's saved state, and the state itself. Between runs only: flags and rip are current then.
+ */
 size_t cpu_state_size(void);
 void cpu_state_save(const struct vcpu *v, uint8_t *out);
 

@@ -1,9 +1,10 @@
 /* The one shape every emulated chip has: a state struct described by a field table, and a handful of slots.
  *
- * A chip's state holds only guest-visible, fixed-width fields and no pointers. The field table names each of them once; saving,
- * restoring, comparing, fuzzing and migrating all walk that table (core/state.c), and its sizes must add up to the struct's size,
- * so a field that was forgotten is found when the board is built. After each access the chip derives its interrupt pins from its
- * registers in one function: nobody can forget an edge. */
+ * A chip's state holds only guest-visible, fixed-width fields and no pointers. The field table names each of
+ * them once; saving, restoring, comparing, fuzzing and migrating all walk that table (core/state.c), and its
+ * sizes must add up to the struct's size, so a field that was forgotten is found when the board is built.
+ * After each access the chip derives its interrupt pins from its registers in one function: nobody can forget
+ * an edge. */
 #ifndef VMK_CORE_DEV_H
 #define VMK_CORE_DEV_H
 
@@ -39,14 +40,15 @@ struct dev_class {
     int (*init)(struct dev *d);
     /* Power-on and every system reset; the state struct is NOT cleared beforehand. */
     void (*reset)(struct dev *d);
-    /* Register access. `region` is what the chip passed to bus_claim_*; `off` is relative to the claimed base; size is 1, 2, 4 or 8
-     * for MMIO and 1, 2 or 4 for ports; an access never crosses the end of the claimed range. Runs on the vCPU thread. */
+    /* Register access. `region` is what the chip passed to bus_claim_*; `off` is relative to the claimed
+     * base; size is 1, 2, 4 or 8 for MMIO and 1, 2 or 4 for ports; an access never crosses the end of the
+     * claimed range. Runs on the vCPU thread. */
     uint64_t (*read)(struct dev *d, unsigned region, uint64_t off, unsigned size);
     void (*write)(struct dev *d, unsigned region, uint64_t off, unsigned size, uint64_t value);
     /* A message from outside (core/inbox.h), at a safe point on the vCPU thread. */
     void (*event)(struct dev *d, const struct inbox_msg *msg);
-    /* Next time in ns of VM time at which tick() must run, or DEV_NEVER. Asked again after every access, event and tick; must be a
-     * function of the state alone. */
+    /* Next time in ns of VM time at which tick() must run, or DEV_NEVER. Asked again after every access,
+     * event and tick; must be a function of the state alone. */
     uint64_t (*deadline)(struct dev *d);
     /* VM time has reached the deadline. Must move the deadline on. */
     void (*tick)(struct dev *d, uint64_t now);
@@ -63,7 +65,8 @@ struct dev {
     uint32_t instance;  /* 0, 1, … among devices of one class */
     uint32_t index;     /* in the board's table */
     uint64_t deadline;  /* cached cls->deadline() */
-    void *host;         /* not guest state: what the shell keeps on the host's side (a ROM's bytes, a backend); owned by the class */
+    void *host; /* not guest state: what the shell keeps on the host's side (a ROM's bytes, a backend); owned
+                   by the class */
 };
 
 /* Call after changing a chip's state from anywhere but its own slots (which the board follows by itself). */

@@ -1,5 +1,6 @@
-/* The inbox: a bounded queue behind a mutex. Traffic is a few messages per millisecond, so a lock costs nothing that is felt; what
- * matters is that order is kept and that the vCPU thread never waits for a sender. */
+/* The inbox: a bounded queue behind a mutex. Traffic is a few messages per millisecond, so a lock costs
+ * nothing that is felt; what matters is that order is kept and that the vCPU thread never waits for a sender.
+ */
 #include "core/inbox.h"
 
 #include <string.h>

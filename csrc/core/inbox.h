@@ -1,7 +1,8 @@
-/* The one door for everything that comes from outside the VM: typed keys, serial input, disk completions, frames, NMI, pause.
+/* The one door for everything that comes from outside the VM: typed keys, serial input, disk completions,
+ * frames, NMI, pause.
  *
- * Any thread posts; the vCPU thread drains at a safe point and hands each message to its device, stamped with VM time. Devices
- * therefore need no locks, and a run can be replayed from its inbox. */
+ * Any thread posts; the vCPU thread drains at a safe point and hands each message to its device, stamped with
+ * VM time. Devices therefore need no locks, and a run can be replayed from its inbox. */
 #ifndef VMK_CORE_INBOX_H
 #define VMK_CORE_INBOX_H
 

@@ -1,7 +1,8 @@
 /* The loop that gives a VM's vCPUs turns on the caller's thread.
  *
- * Owns the round robin, idle time, INIT and SIPI (served on the target's own turn), and what ends a run. Leaves out what happens inside
- * a turn (cpu/interrupt.c) and every policy about what to do when a run ends, which is Python's. */
+ * Owns the round robin, idle time, INIT and SIPI (served on the target's own turn), and what ends a run.
+ * Leaves out what happens inside a turn (cpu/interrupt.c) and every policy about what to do when a run ends,
+ * which is Python's. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -132,7 +133,8 @@ static void take_turn(struct vm *vm, struct vcpu *v)
         stop_for(vm, VMK_EXIT_TRIPLE_FAULT);
     else if (e == ENGINE_FAILED)
         stop_for(vm, VMK_EXIT_ERROR);
-    /* A run that ends in the middle of a turn goes on with the rest of it: where runs are cut must not change who runs when. */
+    /* A run that ends in the middle of a turn goes on with the rest of it: where runs are cut must not change
+     * who runs when. */
     v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && v->guest->icount < v->turn_end;
     if (v->turn_kept)
         vm->next = v->id;
@@ -175,7 +177,8 @@ static void idle(struct vm *vm)
         stop_for(vm, VMK_EXIT_OUTPUT);
     else if (all_dead(vm))
         stop_for(vm, VMK_EXIT_HALTED);
-    else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) && !(real && vm->run.wait_for_input))
+    else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) &&
+             !(real && vm->run.wait_for_input))
         stop_for(vm, VMK_EXIT_IDLE);
     else if (real)
         wait_real(vm, until);

@@ -1,8 +1,8 @@
 /* Saving and restoring a chip through its field table.
  *
- * Owns the record format: name (16 bytes), version, instance, payload length (u32 each), then every field's elements in table
- * order, little-endian. The host is little-endian too (the engine is x86-64 only), so elements are copied as they are.
- * Leaves out: RAM and CPU state, which have their own images. */
+ * Owns the record format: name (16 bytes), version, instance, payload length (u32 each), then every field's
+ * elements in table order, little-endian. The host is little-endian too (the engine is x86-64 only), so
+ * elements are copied as they are. Leaves out: RAM and CPU state, which have their own images. */
 #include "core/state.h"
 
 #include <string.h>
@@ -45,7 +45,8 @@ size_t state_size(const struct dev_class *cls)
 
 void state_save(const struct dev *d, uint8_t *out)
 {
-    struct record_header h = {.version = d->cls->version, .instance = d->instance, .length = payload_size(d->cls)};
+    struct record_header h = {
+        .version = d->cls->version, .instance = d->instance, .length = payload_size(d->cls)};
     memcpy(h.name, d->cls->name, strnlen(d->cls->name, NAME_BYTES));
     memcpy(out, &h, sizeof(h));
     out += sizeof(h);
@@ -62,8 +63,8 @@ int state_load(struct dev *d, const uint8_t *in, size_t len)
     if (len < state_size(d->cls))
         return VMK_ESTATE;
     memcpy(&h, in, sizeof(h));
-    if (strncmp(h.name, d->cls->name, NAME_BYTES) || h.version != d->cls->version || h.instance != d->instance ||
-        h.length != payload_size(d->cls))
+    if (strncmp(h.name, d->cls->name, NAME_BYTES) || h.version != d->cls->version ||
+        h.instance != d->instance || h.length != payload_size(d->cls))
         return VMK_ESTATE;
     in += sizeof(h);
     for (uint32_t i = 0; i < d->cls->nfields; i++) {

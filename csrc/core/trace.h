@@ -1,5 +1,6 @@
-/* A ring of what the VM did: traps, exceptions, interrupts, port and MMIO accesses. The diagnostic screen shows its tail; `--trace`
- * streams the kinds that were asked for. Recording is a few stores; nothing is formatted here. */
+/* A ring of what the VM did: traps, exceptions, interrupts, port and MMIO accesses. The diagnostic screen
+ * shows its tail; `--trace` streams the kinds that were asked for. Recording is a few stores; nothing is
+ * formatted here. */
 #ifndef VMK_CORE_TRACE_H
 #define VMK_CORE_TRACE_H
 
@@ -12,12 +13,14 @@
 struct trace {
     uint64_t written;       /* events ever recorded; ring index = written % TRACE_RING */
     uint64_t read;          /* events already handed to the reader */
-    uint32_t mask;          /* bit per vmk_trace_kind that is recorded in addition to traps, exceptions and interrupts */
+    uint32_t
+        mask; /* bit per vmk_trace_kind that is recorded in addition to traps, exceptions and interrupts */
     uint64_t count[VMK_TRACE_KINDS];
     struct vmk_trace_event ring[TRACE_RING];
 };
 
-static inline void trace_add(struct trace *t, enum vmk_trace_kind kind, uint64_t time, unsigned cpu, uint64_t a, uint64_t b, uint64_t c)
+static inline void trace_add(struct trace *t, enum vmk_trace_kind kind, uint64_t time, unsigned cpu,
+                             uint64_t a, uint64_t b, uint64_t c)
 {
     t->count[kind]++;
     if (!(t->mask & (1u << kind)))

@@ -1,7 +1,8 @@
 /* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
  *
- * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two words that every block reads as
- * it begins, icount and limit, are in the register file itself (engine/guest.h). */
+ * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two
+ * words that every block reads as it begins, icount and limit, are in the register file itself
+ * (engine/guest.h). */
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
 
@@ -29,11 +30,13 @@ enum vcpu_request {
     REQ_STOP = 32,      /* leave the engine: the VM's run ends */
 };
 
-/* What is on its way through the guest's IDT: a fault on that way knows by it whether the event came from outside the program. */
+/* What is on its way through the guest's IDT: a fault on that way knows by it whether the event came from
+ * outside the program. */
 enum delivery { DELIVERING_NOTHING, DELIVERING_EVENT, DELIVERING_INT };
 
 struct vcpu_stats {
-    uint64_t trap[SBE_CLASS_COUNT];        /* by class of instruction, rewritten or reached through a wrapped helper */
+    uint64_t
+        trap[SBE_CLASS_COUNT]; /* by class of instruction, rewritten or reached through a wrapped helper */
     uint64_t exception[32];
     uint64_t interrupt[256];
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
@@ -56,7 +59,8 @@ struct vcpu {
     bool nmi_pending;
     bool triple_fault;
 
-    /* Where a fault was raised, so that the instructions of its block that did not run are taken back from icount. */
+    /* Where a fault was raised, so that the instructions of its block that did not run are taken back from
+     * icount. */
     bool fault_restored, fault_at_fetch;
     bool stepped;               /* the #DB being raised is a trap: its instruction retired */
     uint8_t delivering;         /* enum delivery: set while the guest's IDT, TSS and stack are accessed */

@@ -1,6 +1,7 @@
 /* A virtual machine: creation, reset, and what its board asks of its CPUs.
  *
- * Leaves out the hand-off from a loader (core/boot.c) and the loop that gives the vCPUs turns (core/run.c). */
+ * Leaves out the hand-off from a loader (core/boot.c) and the loop that gives the vCPUs turns (core/run.c).
+ */
 #include "core/vm.h"
 
 #include <stdio.h>
@@ -29,7 +30,8 @@ static void op_sipi(void *ctx, unsigned cpu, uint8_t vector)
 {
     struct vm *vm = ctx;
     struct vcpu *v = cpu < vm->cpus ? vm->vcpu[cpu] : NULL;
-    /* Only a CPU that waits (or whose INIT is still to be served) takes it: the second of the usual pair is ignored. */
+    /* Only a CPU that waits (or whose INIT is still to be served) takes it: the second of the usual pair is
+     * ignored. */
     if (!v || (v->state != VCPU_WAIT_SIPI && !(atomic_load(&v->request) & REQ_INIT)))
         return;
     v->sipi_vector = vector;
@@ -66,8 +68,14 @@ static void op_page_written(void *ctx, uint64_t page)
 }
 
 static const struct board_cpu_ops cpu_ops = {
-    .kick = op_kick, .nmi = op_nmi, .init = op_init, .sipi = op_sipi, .deadline = op_deadline, .request = op_request,
-    .memory_changed = op_memory_changed, .page_written = op_page_written,
+    .kick = op_kick,
+    .nmi = op_nmi,
+    .init = op_init,
+    .sipi = op_sipi,
+    .deadline = op_deadline,
+    .request = op_request,
+    .memory_changed = op_memory_changed,
+    .page_written = op_page_written,
 };
 
 static int add_vcpu(struct vm *vm, unsigned id, char *err, size_t errlen)

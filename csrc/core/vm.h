@@ -1,8 +1,8 @@
 /* A virtual machine: a board, its vCPUs, and the loop that gives them turns.
  *
- * Life: vm_create, load (ram_write, ram_set_rom), vm_boot, then vm_run until it returns what Python should look at. All vCPUs run by
- * turns on the caller's thread, each for a quantum of retired instructions: a LOCK prefix is atomic because one runs at a time, and two
- * runs of one image interleave the same way. */
+ * Life: vm_create, load (ram_write, ram_set_rom), vm_boot, then vm_run until it returns what Python should
+ * look at. All vCPUs run by turns on the caller's thread, each for a quantum of retired instructions: a LOCK
+ * prefix is atomic because one runs at a time, and two runs of one image interleave the same way. */
 #ifndef VMK_CORE_VM_H
 #define VMK_CORE_VM_H
 
@@ -51,7 +51,8 @@ void vm_reset(struct vm *vm);
 /* For the safe point: does this run end here? Sets *vm->exit. */
 bool vm_should_stop(struct vm *vm);
 
-/* When part of a line on a watched channel has been quiet long enough to be shown; UINT64_MAX if there is none. */
+/* When part of a line on a watched channel has been quiet long enough to be shown; UINT64_MAX if there is
+ * none. */
 uint64_t vm_quiet_deadline(const struct vm *vm);
 
 /* Retired instructions of all vCPUs. */

@@ -1,7 +1,7 @@
 /* The VMware backdoor: a 32-bit IN from port 0x5658 with a magic EAX is a call to the hypervisor, at any CPL.
  *
- * Commands built: GETVERSION, GETRAMSIZE, GETHZ, GETVCPU_INFO, as Linux's vmware platform code uses them. Unknown ones leave EBX alone,
- * which its callers take as "not there". */
+ * Commands built: GETVERSION, GETRAMSIZE, GETHZ, GETVCPU_INFO, as Linux's vmware platform code uses them.
+ * Unknown ones leave EBX alone, which its callers take as "not there". */
 #include "cpu/backdoor.h"
 
 #include "core/vcpu.h"

@@ -1,7 +1,8 @@
 /* Checks that the engine's own bodies of system instructions leave out: MOV DR, LTR, SYSRET, SYSEXIT.
  *
- * Follows the Intel SDM volume 2 (each instruction's page) and volume 3, 17.2 (debug registers). They run before the engine's body,
- * whether the instruction was rewritten or not. Leaves out DR4 and DR5 under CR4.DE, which the engine checks. */
+ * Follows the Intel SDM volume 2 (each instruction's page) and volume 3, 17.2 (debug registers). They run
+ * before the engine's body, whether the instruction was rewritten or not. Leaves out DR4 and DR5 under
+ * CR4.DE, which the engine checks. */
 #include "cpu/cpu.h"
 
 #include "core/vcpu.h"

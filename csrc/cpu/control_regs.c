@@ -1,14 +1,16 @@
 /* Control registers: the checks the engine leaves out, then its own side effects.
  *
- * Follows the Intel SDM volume 3, 2.5 and the MOV-to-CR pages of volume 2: reserved bits, impossible combinations and long-mode rules
- * are #GP(0). CR8 is the local APIC's task priority. */
+ * Follows the Intel SDM volume 3, 2.5 and the MOV-to-CR pages of volume 2: reserved bits, impossible
+ * combinations and long-mode rules are #GP(0). CR8 is the local APIC's task priority. */
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "dev/lapic.h"
 #include "engine/engine.h"
 
-#define CR0_DEFINED (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | (uint64_t)CR0_PG)
+#define CR0_DEFINED                                                                                          \
+    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |               \
+     (uint64_t)CR0_PG)
 
 uint64_t cpu_read_cr(struct vcpu *v, unsigned reg)
 {

@@ -1,8 +1,9 @@
 /* What slow instructions cost in virtual time, beyond the 1 ns of every instruction.
  *
- * The figures are those of hardware, to the nearest round number: a port access crosses a slow bus, an uncached access a fast one, PAUSE
- * holds the pipeline. They matter because guests pace themselves by polling: a loop that waits 50 ms for a timer runs as often as it
- * would on a PC instead of twenty times as often. */
+ * The figures are those of hardware, to the nearest round number: a port access crosses a slow bus, an
+ * uncached access a fast one, PAUSE holds the pipeline. They matter because guests pace themselves by
+ * polling: a loop that waits 50 ms for a timer runs as often as it would on a PC instead of twenty times as
+ * often. */
 #ifndef VMK_CPU_COST_H
 #define VMK_CPU_COST_H
 

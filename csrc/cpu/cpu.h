@@ -1,5 +1,6 @@
-/* What the engine calls when the guest does something only the monitor can answer. One function per event; `ra` is where in the
- * translated block (engine/engine.h). A function that raises a guest fault does not return. */
+/* What the engine calls when the guest does something only the monitor can answer. One function per event;
+ * `ra` is where in the translated block (engine/engine.h). A function that raises a guest fault does not
+ * return. */
 #ifndef VMK_CPU_CPU_H
 #define VMK_CPU_CPU_H
 
@@ -10,9 +11,9 @@
 
 struct vcpu;
 
-/* What a rewritten instruction was translated as. OUT: the block continues; nothing is synchronised. SYSCALL and HLT: rip and flags
- * are current, the block ends; after HLT's nothing may return to it. IRET: the block ends, nothing is synchronised, and the flags must
- * be left in cc_src. */
+/* What a rewritten instruction was translated as. OUT: the block continues; nothing is synchronised. SYSCALL
+ * and HLT: rip and flags are current, the block ends; after HLT's nothing may return to it. IRET: the block
+ * ends, nothing is synchronised, and the flags must be left in cc_src. */
 enum trap_form { TRAP_AS_OUT, TRAP_AS_SYSCALL, TRAP_AS_HLT, TRAP_AS_IRET };
 
 /* trap.c: a rewritten instruction was executed. */
@@ -20,7 +21,8 @@ void cpu_trap(struct vcpu *v, uint32_t site, uintptr_t ra, enum trap_form form);
 
 /* interrupt.c */
 bool cpu_safe_point(struct vcpu *v);     /* true: leave the block for the engine's main loop */
-bool cpu_take_interrupt(struct vcpu *v); /* in the engine's interrupt window: deliver one, or say there is none */
+bool cpu_take_interrupt(
+    struct vcpu *v); /* in the engine's interrupt window: deliver one, or say there is none */
 void cpu_set_limit(struct vcpu *v);      /* when the next safe point is due */
 bool cpu_wakes(struct vcpu *v);          /* a halted vCPU has a reason to go on */
 void cpu_exception(struct vcpu *v, unsigned vector);
@@ -53,7 +55,8 @@ void cpu_write_cr(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra);
 
 /* checks.c: what the engine's own bodies leave out; each raises the fault or returns. */
 void cpu_check_dr(struct vcpu *v, uintptr_t ra);
-uint64_t cpu_check_dr_write(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra); /* the value with its fixed bits */
+uint64_t cpu_check_dr_write(struct vcpu *v, unsigned reg, uint64_t value,
+                            uintptr_t ra); /* the value with its fixed bits */
 void cpu_check_ltr(struct vcpu *v, uint16_t selector, uintptr_t ra);
 void cpu_check_sysret(struct vcpu *v, bool long_mode, uintptr_t ra);
 void cpu_check_sysexit(struct vcpu *v, bool long_mode, uintptr_t ra);

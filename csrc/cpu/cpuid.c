@@ -1,9 +1,10 @@
 /* CPUID: one table of features, named models, and the leaves made from them.
  *
- * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, VME, SGX, performance counters. ERMS is not offered
- * although REP MOVSB works: the engine runs a REP one element at a time, so guests should prefer quadwords. The vendor is Intel
- * and ARCH_CAPABILITIES says that an interpreted CPU has none of the speculation defects, which spares guests page-table isolation and
- * retpolines. The hypervisor leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
+ * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, VME, SGX, performance
+ * counters. ERMS is not offered although REP MOVSB works: the engine runs a REP one element at a time, so
+ * guests should prefer quadwords. The vendor is Intel and ARCH_CAPABILITIES says that an interpreted CPU has
+ * none of the speculation defects, which spares guests page-table isolation and retpolines. The hypervisor
+ * leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
  * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it. */
 #include "cpu/cpuid.h"
 
@@ -23,23 +24,30 @@ struct feature {
 enum { BASE = 1, V2 = 2, FULL = 3, EXTRA = 4 };
 
 static const struct feature features[] = {
-    {"fpu", CPUID_1_EDX, 0, BASE},       {"de", CPUID_1_EDX, 2, BASE},
-    {"pse", CPUID_1_EDX, 3, BASE},       {"tsc", CPUID_1_EDX, 4, BASE},        {"msr", CPUID_1_EDX, 5, BASE},
-    {"pae", CPUID_1_EDX, 6, BASE},       {"cx8", CPUID_1_EDX, 8, BASE},        {"apic", CPUID_1_EDX, 9, BASE},
-    {"sep", CPUID_1_EDX, 11, BASE},      {"mtrr", CPUID_1_EDX, 12, BASE},      {"pge", CPUID_1_EDX, 13, BASE},
-    {"cmov", CPUID_1_EDX, 15, BASE},     {"pat", CPUID_1_EDX, 16, BASE},       {"clflush", CPUID_1_EDX, 19, BASE},
-    {"mmx", CPUID_1_EDX, 23, BASE},      {"fxsr", CPUID_1_EDX, 24, BASE},      {"sse", CPUID_1_EDX, 25, BASE},
-    {"sse2", CPUID_1_EDX, 26, BASE},     {"pni", CPUID_1_ECX, 0, V2},          {"pclmulqdq", CPUID_1_ECX, 1, FULL},
-    {"ssse3", CPUID_1_ECX, 9, V2},       {"cx16", CPUID_1_ECX, 13, V2},        {"sse4_1", CPUID_1_ECX, 19, V2},
-    {"sse4_2", CPUID_1_ECX, 20, V2},     {"x2apic", CPUID_1_ECX, 21, BASE},    {"movbe", CPUID_1_ECX, 22, FULL},
-    {"popcnt", CPUID_1_ECX, 23, V2},     {"tsc_deadline", CPUID_1_ECX, 24, BASE}, {"aes", CPUID_1_ECX, 25, FULL},
-    {"xsave", CPUID_1_ECX, 26, FULL},    {"hypervisor", CPUID_1_ECX, 31, BASE}, {"fsgsbase", CPUID_7_EBX, 0, FULL},
-    {"tsc_adjust", CPUID_7_EBX, 1, BASE}, {"bmi1", CPUID_7_EBX, 3, FULL},      {"smep", CPUID_7_EBX, 7, FULL},
-    {"bmi2", CPUID_7_EBX, 8, FULL},      {"adx", CPUID_7_EBX, 19, FULL},
-    {"smap", CPUID_7_EBX, 20, EXTRA},    {"spec_ctrl", CPUID_7_EDX, 26, BASE}, {"arch_capabilities", CPUID_7_EDX, 29, BASE},
-    {"syscall", CPUID_EXT_EDX, 11, BASE}, {"nx", CPUID_EXT_EDX, 20, BASE},     {"pdpe1gb", CPUID_EXT_EDX, 26, FULL},
-    {"rdtscp", CPUID_EXT_EDX, 27, BASE}, {"lm", CPUID_EXT_EDX, 29, BASE},      {"lahf_lm", CPUID_EXT_ECX, 0, V2},
-    {"abm", CPUID_EXT_ECX, 5, FULL},     {"3dnowprefetch", CPUID_EXT_ECX, 8, FULL},
+    {"fpu", CPUID_1_EDX, 0, BASE},         {"de", CPUID_1_EDX, 2, BASE},
+    {"pse", CPUID_1_EDX, 3, BASE},         {"tsc", CPUID_1_EDX, 4, BASE},
+    {"msr", CPUID_1_EDX, 5, BASE},         {"pae", CPUID_1_EDX, 6, BASE},
+    {"cx8", CPUID_1_EDX, 8, BASE},         {"apic", CPUID_1_EDX, 9, BASE},
+    {"sep", CPUID_1_EDX, 11, BASE},        {"mtrr", CPUID_1_EDX, 12, BASE},
+    {"pge", CPUID_1_EDX, 13, BASE},        {"cmov", CPUID_1_EDX, 15, BASE},
+    {"pat", CPUID_1_EDX, 16, BASE},        {"clflush", CPUID_1_EDX, 19, BASE},
+    {"mmx", CPUID_1_EDX, 23, BASE},        {"fxsr", CPUID_1_EDX, 24, BASE},
+    {"sse", CPUID_1_EDX, 25, BASE},        {"sse2", CPUID_1_EDX, 26, BASE},
+    {"pni", CPUID_1_ECX, 0, V2},           {"pclmulqdq", CPUID_1_ECX, 1, FULL},
+    {"ssse3", CPUID_1_ECX, 9, V2},         {"cx16", CPUID_1_ECX, 13, V2},
+    {"sse4_1", CPUID_1_ECX, 19, V2},       {"sse4_2", CPUID_1_ECX, 20, V2},
+    {"x2apic", CPUID_1_ECX, 21, BASE},     {"movbe", CPUID_1_ECX, 22, FULL},
+    {"popcnt", CPUID_1_ECX, 23, V2},       {"tsc_deadline", CPUID_1_ECX, 24, BASE},
+    {"aes", CPUID_1_ECX, 25, FULL},        {"xsave", CPUID_1_ECX, 26, FULL},
+    {"hypervisor", CPUID_1_ECX, 31, BASE}, {"fsgsbase", CPUID_7_EBX, 0, FULL},
+    {"tsc_adjust", CPUID_7_EBX, 1, BASE},  {"bmi1", CPUID_7_EBX, 3, FULL},
+    {"smep", CPUID_7_EBX, 7, FULL},        {"bmi2", CPUID_7_EBX, 8, FULL},
+    {"adx", CPUID_7_EBX, 19, FULL},        {"smap", CPUID_7_EBX, 20, EXTRA},
+    {"spec_ctrl", CPUID_7_EDX, 26, BASE},  {"arch_capabilities", CPUID_7_EDX, 29, BASE},
+    {"syscall", CPUID_EXT_EDX, 11, BASE},  {"nx", CPUID_EXT_EDX, 20, BASE},
+    {"pdpe1gb", CPUID_EXT_EDX, 26, FULL},  {"rdtscp", CPUID_EXT_EDX, 27, BASE},
+    {"lm", CPUID_EXT_EDX, 29, BASE},       {"lahf_lm", CPUID_EXT_ECX, 0, V2},
+    {"abm", CPUID_EXT_ECX, 5, FULL},       {"3dnowprefetch", CPUID_EXT_ECX, 8, FULL},
 };
 
 static const struct {
@@ -95,13 +103,15 @@ void cpuid_apply(struct vcpu *v)
         v->cpuid[w] = feature_word(v, (enum cpuid_word)w);
         v->guest->features[engine_word[w]] = v->cpuid[w];
     }
-    /* The engine's decoder gates SSE instructions by these words; extended EDX repeats leaf 1's low bits for it. */
+    /* The engine's decoder gates SSE instructions by these words; extended EDX repeats leaf 1's low bits for
+     * it. */
     v->guest->features[6] |= v->cpuid[CPUID_1_EDX] & 0x0183f3ff;
 }
 
 uint64_t cpuid_cr4_bits(const struct vcpu *v)
 {
-    uint64_t bits = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t bits = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR |
+                    CR4_OSXMMEXCPT;
     bits |= cpuid_has(v, CPUID_1_ECX, 26) ? CR4_OSXSAVE : 0;
     bits |= cpuid_has(v, CPUID_7_EBX, 0) ? CR4_FSGSBASE : 0;
     bits |= cpuid_has(v, CPUID_7_EBX, 7) ? CR4_SMEP : 0;
@@ -115,7 +125,8 @@ struct regs {
 
 static struct regs leaf1(struct vcpu *v)
 {
-    struct regs r = {SIGNATURE, v->id << 24 | 1u << 16 | 8u << 8, v->cpuid[CPUID_1_ECX], v->cpuid[CPUID_1_EDX]};
+    struct regs r = {SIGNATURE, v->id << 24 | 1u << 16 | 8u << 8, v->cpuid[CPUID_1_ECX],
+                     v->cpuid[CPUID_1_EDX]};
     if (v->guest->cr[4] & CR4_OSXSAVE)
         r.ecx |= 1u << 27;
     if (!lapic_enabled(v->board->irq.lapic[v->id]))
@@ -132,8 +143,8 @@ static struct regs leaf4(uint32_t index)
     return (struct regs){caches[index].eax, 7u << 22 | 63, caches[index].sets - 1, 0};
 }
 
-/* Subleaf 2 offers BHI_CTRL: Linux then sets a bit in SPEC_CTRL once, instead of clearing branch history at every system call although
- * ARCH_CAPABILITIES says there is no need. */
+/* Subleaf 2 offers BHI_CTRL: Linux then sets a bit in SPEC_CTRL once, instead of clearing branch history at
+ * every system call although ARCH_CAPABILITIES says there is no need. */
 static struct regs leaf7(struct vcpu *v, uint32_t index)
 {
     if (index == 0)
@@ -179,7 +190,8 @@ static struct regs leaf(struct vcpu *v, uint32_t eax, uint32_t ecx)
     case 0xd: return leaf_xsave(v, ecx);
     case 0x15: return (struct regs){1, (uint32_t)(TSC_HZ / 25000000), 25000000, 0};
     case 0x16: return (struct regs){(uint32_t)(TSC_HZ / 1000000), (uint32_t)(TSC_HZ / 1000000), 100, 0};
-    case HYPERVISOR_LEAF: return (struct regs){VMWARE_TIMING_LEAF, 0x61774d56, 0x4d566572, 0x65726177}; /* VMwareVMware */
+    case HYPERVISOR_LEAF:
+        return (struct regs){VMWARE_TIMING_LEAF, 0x61774d56, 0x4d566572, 0x65726177}; /* VMwareVMware */
     case VMWARE_TIMING_LEAF: return (struct regs){(uint32_t)(TSC_HZ / 1000), 1000000, 0, 0};
     case 0x80000000: return (struct regs){MAX_EXTENDED, 0, 0, 0};
     case 0x80000001: return (struct regs){0, 0, v->cpuid[CPUID_EXT_ECX], v->cpuid[CPUID_EXT_EDX]};

@@ -10,7 +10,15 @@ struct vcpu;
 /* CR4 bits the model has: all others are reserved. */
 uint64_t cpuid_cr4_bits(const struct vcpu *v);
 
-enum cpuid_word { CPUID_1_EDX, CPUID_1_ECX, CPUID_7_EBX, CPUID_7_EDX, CPUID_EXT_EDX, CPUID_EXT_ECX, CPUID_WORDS };
+enum cpuid_word {
+    CPUID_1_EDX,
+    CPUID_1_ECX,
+    CPUID_7_EBX,
+    CPUID_7_EDX,
+    CPUID_EXT_EDX,
+    CPUID_EXT_ECX,
+    CPUID_WORDS
+};
 
 /* Is bit `bit` of a feature word shown? */
 bool cpuid_has(const struct vcpu *v, enum cpuid_word word, unsigned bit);

@@ -1,4 +1,5 @@
-/* CLI, STI, PUSHF, POPF, IRET, HLT, PAUSE: the interrupt flag and everything that moves it. Follows the Intel SDM volume 2. */
+/* CLI, STI, PUSHF, POPF, IRET, HLT, PAUSE: the interrupt flag and everything that moves it. Follows the Intel
+ * SDM volume 2. */
 #include "cpu/cpu.h"
 #include "cpu/trap.h"
 

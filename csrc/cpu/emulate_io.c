@@ -1,5 +1,5 @@
-/* IN, OUT, INS, OUTS as trapped instructions. A REP is done in bounded steps: memory faults and interrupts find its registers as the
- * architecture says, after a whole number of elements. */
+/* IN, OUT, INS, OUTS as trapped instructions. A REP is done in bounded steps: memory faults and interrupts
+ * find its registers as the architecture says, after a whole number of elements. */
 #include "cpu/cpu.h"
 #include "cpu/trap.h"
 

@@ -1,5 +1,5 @@
-/* The other trapped instructions: identification, time, MSRs, control and debug registers, fast system calls, TLB, XCR0. Most are one
- * call of the function the engine's own helper would have reached. */
+/* The other trapped instructions: identification, time, MSRs, control and debug registers, fast system calls,
+ * TLB, XCR0. Most are one call of the function the engine's own helper would have reached. */
 #include "cpu/backdoor.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
@@ -81,7 +81,8 @@ void trap_xsetbv(struct trap *t)
     uint64_t value = (uint32_t)t->g->reg[RAX] | t->g->reg[RDX] << 32;
     if (!(t->g->cr[4] & CR4_OSXSAVE))
         trap_ud(t);
-    if ((uint32_t)t->g->reg[RCX] || !(value & 1) || value & ~3ull) /* x87 always, SSE if wanted, nothing else is there */
+    if ((uint32_t)t->g->reg[RCX] || !(value & 1) ||
+        value & ~3ull) /* x87 always, SSE if wanted, nothing else is there */
         trap_gp(t);
     trap_enter_native(t);
     engine_xsetbv(t->v, 0, value);

@@ -1,7 +1,9 @@
-/* What the instruction that has just faulted is, where the engine's exception does not say: INT1, which it takes for undefined, and
- * accesses through the stack segment, whose non-canonical addresses are #SS and not #GP (Intel SDM volume 3, 6.15).
+/* What the instruction that has just faulted is, where the engine's exception does not say: INT1, which it
+ * takes for undefined, and accesses through the stack segment, whose non-canonical addresses are #SS and not
+ * #GP (Intel SDM volume 3, 6.15).
  *
- * Reads the code through the current page tables without side effects; what cannot be read is no such instruction. */
+ * Reads the code through the current page tables without side effects; what cannot be read is no such
+ * instruction. */
 #include "cpu/cpu.h"
 
 #include <string.h>
@@ -12,7 +14,8 @@
 #include "vmk_sbe.h"
 #include "vmk_sbe_table.h"
 
-#define NEAR 64 /* bytes around RSP that an implicit stack access may touch, ENTER's frame pointers left out */
+#define NEAR                                                                                                 \
+    64 /* bytes around RSP that an implicit stack access may touch, ENTER's frame pointers left out */
 
 static unsigned mode_of(const struct guest *g)
 {
@@ -25,7 +28,8 @@ static unsigned read_code(struct vcpu *v, uint8_t code[SBE_MAX_INSN])
 {
     uint64_t base = v->guest->seg[SEG_CS].base + v->guest->rip, gpa;
     unsigned n = 0;
-    while (n < SBE_MAX_INSN && engine_peek(v, base + n, &gpa) && ram_read(v->board, gpa, &code[n], 1) == VMK_OK)
+    while (n < SBE_MAX_INSN && engine_peek(v, base + n, &gpa) &&
+           ram_read(v->board, gpa, &code[n], 1) == VMK_OK)
         n++;
     return n;
 }
@@ -46,5 +50,6 @@ bool cpu_uses_stack_segment(struct vcpu *v, uint64_t va)
     unsigned use = sbe_stack_use((enum sbe_mode)mode_of(v->guest), code, n);
     if (use & SBE_STACK_OPERAND)
         return true;
-    return use & SBE_STACK_IMPLICIT && (!(use & SBE_STACK_MEMORY) || va - v->guest->reg[RSP] + NEAR <= 2 * NEAR);
+    return use & SBE_STACK_IMPLICIT &&
+           (!(use & SBE_STACK_MEMORY) || va - v->guest->reg[RSP] + NEAR <= 2 * NEAR);
 }

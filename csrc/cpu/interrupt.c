@@ -1,8 +1,9 @@
 /* Safe points, interrupts, exceptions, and the instructions that wait.
  *
- * A safe point runs at a block start, at an instruction count two runs agree on: due devices and inbox messages are served, the run
- * loop's conditions are checked, and an interrupt that can be taken makes the block give way. The engine's own window rules (IF, the
- * shadow after STI and MOV SS) decide when: nothing is polled while IF is clear. */
+ * A safe point runs at a block start, at an instruction count two runs agree on: due devices and inbox
+ * messages are served, the run loop's conditions are checked, and an interrupt that can be taken makes the
+ * block give way. The engine's own window rules (IF, the shadow after STI and MOV SS) decide when: nothing is
+ * polled while IF is clear. */
 #include <string.h>
 
 #include "core/vm.h"
@@ -32,7 +33,8 @@ void cpu_set_limit(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     uint64_t time = sooner(sooner(v->board->deadline, vm->run.until_time), vm_quiet_deadline(vm));
-    uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX : instructions_until(v, time);
+    uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX
+                                                                             : instructions_until(v, time);
     uint64_t limit = left > UINT64_MAX - v->guest->icount ? UINT64_MAX : v->guest->icount + left;
     if (vm->run.until_instructions != UINT64_MAX) {
         uint64_t done = vm_instructions(vm);
@@ -90,7 +92,8 @@ bool cpu_safe_point(struct vcpu *v)
 
 static bool deliver(struct vcpu *v, int vector)
 {
-    trace_add(&v->board->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip, (uint64_t)vector, 0);
+    trace_add(&v->board->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip,
+              (uint64_t)vector, 0);
     engine_interrupt(v, vector);
     engine_want_interrupt(v, v->nmi_pending || irq_pending(v->board, v->id));
     return true;
@@ -115,7 +118,8 @@ bool cpu_take_interrupt(struct vcpu *v)
     return deliver(v, vector & 0xff);
 }
 
-/* A fault met while an earlier event was delivered: the engine counts long-mode gates as 16 bytes and leaves EXT out. */
+/* A fault met while an earlier event was delivered: the engine counts long-mode gates as 16 bytes and leaves
+ * EXT out. */
 static void correct_error_code(struct vcpu *v, unsigned vector)
 {
     struct guest *g = v->guest;
@@ -134,7 +138,8 @@ void cpu_exception(struct vcpu *v, unsigned vector)
     if (vector < 32)
         v->stats.exception[vector]++;
     trace_add(&v->board->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
-              vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32 : (uint64_t)(uint32_t)g->error_code);
+              vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32
+                               : (uint64_t)(uint32_t)g->error_code);
 }
 
 /* The engine has synchronised rip and flags before these helpers; they must not return to the block. */

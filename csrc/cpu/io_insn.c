@@ -1,6 +1,7 @@
 /* IN, OUT and their string forms: the permission the engine does not check, then the bus.
  *
- * Follows the Intel SDM volume 1, 19.5: above IOPL (and always in virtual-8086 mode) the I/O bitmap of a 32/64-bit TSS decides. */
+ * Follows the Intel SDM volume 1, 19.5: above IOPL (and always in virtual-8086 mode) the I/O bitmap of a
+ * 32/64-bit TSS decides. */
 #include "core/vcpu.h"
 #include "cpu/backdoor.h"
 #include "cpu/cost.h"

@@ -1,5 +1,5 @@
-/* Guest accesses to physical addresses that the TLB does not map as plain memory: the local APIC of the CPU that asks, chips, ROM being
- * written, and RAM behind a PAM segment whose reads and writes differ. */
+/* Guest accesses to physical addresses that the TLB does not map as plain memory: the local APIC of the CPU
+ * that asks, chips, ROM being written, and RAM behind a PAM segment whose reads and writes differ. */
 #include "core/vcpu.h"
 #include "cpu/cost.h"
 #include "cpu/cpu.h"
@@ -33,6 +33,7 @@ void cpu_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t value)
     cost(v, COST_MMIO);
     if (apic)
         lapic_mmio_write(apic, gpa & 0xfff, size, (uint32_t)value);
-    else if (ram_write(v->board, gpa, &value, size) != VMK_OK && ram_read_offset(v->board, gpa) == RAM_NOT_MEMORY)
+    else if (ram_write(v->board, gpa, &value, size) != VMK_OK &&
+             ram_read_offset(v->board, gpa) == RAM_NOT_MEMORY)
         bus_mmio_write(v->board, gpa, size, value);
 }

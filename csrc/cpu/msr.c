@@ -1,7 +1,8 @@
-/* RDMSR and WRMSR: one table of what exists, with the checks of each; what is not in it is #GP(0) (or reads as zero, when the VM says so).
+/* RDMSR and WRMSR: one table of what exists, with the checks of each; what is not in it is #GP(0) (or reads
+ * as zero, when the VM says so).
  *
- * Follows the Intel SDM volume 4 for the CPU model's family and the AMD APM for EFER and the SYSCALL registers. The local APIC's MSRs
- * are its own (dev/lapic.h). */
+ * Follows the Intel SDM volume 4 for the CPU model's family and the AMD APM for EFER and the SYSCALL
+ * registers. The local APIC's MSRs are its own (dev/lapic.h). */
 #include "cpu/msr.h"
 
 #include <stddef.h>
@@ -22,28 +23,58 @@ struct msr {
     const char *name;
 };
 
-/* RDCL_NO IBRS_ALL SKIP_L1DFL SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO SBDR_NO FBSDP_NO PSDP_NO BHI_NO PBRSB_NO GDS_NO RFDS_NO ITS_NO */
+/* RDCL_NO IBRS_ALL SKIP_L1DFL SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO SBDR_NO FBSDP_NO PSDP_NO BHI_NO PBRSB_NO
+ * GDS_NO RFDS_NO ITS_NO */
 #define ARCH_CAPABILITIES (0x0d10e17bull | 1ull << 62)
 #define SPEC_CTRL_BITS 0x407ull /* IBRS, STIBP, SSBD, BHI_DIS_S */
 #define MTRR_CAP 0x508u /* 8 variable ranges, fixed ranges, write-combining */
 #define EFER_WRITABLE (EFER_SCE | EFER_LME | EFER_NXE)
 
 static bool rd_tsc(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = cpu_tsc(v); return true; }
-static bool rd_adjust(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = (uint64_t)v->tsc_offset; return true; }
+static bool rd_adjust(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    (void)i;
+    *x = (uint64_t)v->tsc_offset;
+    return true;
+}
 static bool rd_zero(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = 0; return true; }
-static bool rd_apic(struct vcpu *v, uint32_t i, uint64_t *x) { return !lapic_msr_read(v->board->irq.lapic[v->id], i, x); }
-static bool rd_arch(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = ARCH_CAPABILITIES; return true; }
+static bool rd_apic(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    return !lapic_msr_read(v->board->irq.lapic[v->id], i, x);
+}
+static bool rd_arch(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    (void)v, (void)i;
+    *x = ARCH_CAPABILITIES;
+    return true;
+}
 static bool rd_spec(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->spec_ctrl; return true; }
 static bool rd_microcode(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->microcode; return true; }
-static bool rd_feature(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = 1; return true; } /* locked, VMX off */
-static bool rd_mtrr_cap(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = MTRR_CAP; return true; }
+/* Locked, VMX off. */
+static bool rd_feature(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    (void)v, (void)i;
+    *x = 1;
+    return true;
+}
+
+static bool rd_mtrr_cap(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    (void)v, (void)i;
+    *x = MTRR_CAP;
+    return true;
+}
 static bool rd_mtrr_def(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->mtrr_def; return true; }
 static bool rd_mtrr_var(struct vcpu *v, uint32_t i, uint64_t *x) { *x = v->mtrr_var[i & 15]; return true; }
 
 static uint64_t *mtrr_fixed(struct vcpu *v, uint32_t i)
 {
     static const uint8_t index[] = {[0] = 1, [8] = 2, [9] = 3}; /* 0x250, 0x258, 0x259, then 0x268..0x26f */
-    unsigned n = i >= 0x268 ? i - 0x268 + 3 : i - 0x250 < sizeof(index) && index[i - 0x250] ? index[i - 0x250] - 1u : 11;
+    unsigned n = 11;
+    if (i >= 0x268)
+        n = i - 0x268 + 3;
+    else if (i - 0x250 < sizeof(index) && index[i - 0x250])
+        n = index[i - 0x250] - 1u;
     return n < 11 ? &v->mtrr_fixed[n] : NULL;
 }
 
@@ -87,11 +118,18 @@ static bool set_tsc_offset(struct vcpu *v, uint64_t offset)
     return true;
 }
 
-static bool wr_tsc(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; return set_tsc_offset(v, x - board_now(v->board)); }
+static bool wr_tsc(struct vcpu *v, uint32_t i, uint64_t x)
+{
+    (void)i;
+    return set_tsc_offset(v, x - board_now(v->board));
+}
 static bool wr_adjust(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; return set_tsc_offset(v, x); }
 static bool wr_ignore(struct vcpu *v, uint32_t i, uint64_t x) { (void)v, (void)i, (void)x; return true; }
 static bool wr_command(struct vcpu *v, uint32_t i, uint64_t x) { (void)v, (void)i; return x <= 1; }
-static bool wr_apic(struct vcpu *v, uint32_t i, uint64_t x) { return !lapic_msr_write(v->board->irq.lapic[v->id], i, x); }
+static bool wr_apic(struct vcpu *v, uint32_t i, uint64_t x)
+{
+    return !lapic_msr_write(v->board->irq.lapic[v->id], i, x);
+}
 static bool wr_microcode(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; v->microcode = x; return true; }
 
 static bool wr_spec(struct vcpu *v, uint32_t i, uint64_t x)
@@ -140,10 +178,23 @@ static uint64_t *plain(struct vcpu *v, uint32_t index)
 
 static bool rd_plain(struct vcpu *v, uint32_t i, uint64_t *x) { *x = *plain(v, i); return true; }
 static bool wr_plain(struct vcpu *v, uint32_t i, uint64_t x) { *plain(v, i) = x; return true; }
-static bool wr_address(struct vcpu *v, uint32_t i, uint64_t x) { return cpu_canonical(x) && wr_plain(v, i, x); }
+static bool wr_address(struct vcpu *v, uint32_t i, uint64_t x)
+{
+    return cpu_canonical(x) && wr_plain(v, i, x);
+}
 static bool wr_low32(struct vcpu *v, uint32_t i, uint64_t x) { return !(x >> 32) && wr_plain(v, i, x); }
-static bool rd_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->guest->sysenter_cs; return true; }
-static bool wr_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; v->guest->sysenter_cs = (uint32_t)x; return true; }
+static bool rd_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t *x)
+{
+    (void)i;
+    *x = v->guest->sysenter_cs;
+    return true;
+}
+static bool wr_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t x)
+{
+    (void)i;
+    v->guest->sysenter_cs = (uint32_t)x;
+    return true;
+}
 
 static bool wr_pat(struct vcpu *v, uint32_t i, uint64_t x)
 {
@@ -211,7 +262,8 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value, (write ? 1 : 0) | (ok ? 0 : 2));
+    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value,
+              (write ? 1 : 0) | (ok ? 0 : 2));
 }
 
 void cpu_rdmsr(struct vcpu *v, uintptr_t ra)

@@ -1,5 +1,5 @@
-/* SYSCALL and SYSENTER, which the engine has no bodies for. Follows the AMD APM volume 2, 6.1 and the Intel SDM volume 2.
- * The engine executes SYSRET and SYSEXIT itself. */
+/* SYSCALL and SYSENTER, which the engine has no bodies for. Follows the AMD APM volume 2, 6.1 and the Intel
+ * SDM volume 2. The engine executes SYSRET and SYSEXIT itself. */
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
 #include "engine/engine.h"

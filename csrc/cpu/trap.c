@@ -1,8 +1,10 @@
-/* Trap entry: from a rewritten instruction to its handler, by one table over the rows of the instruction table.
+/* Trap entry: from a rewritten instruction to its handler, by one table over the rows of the instruction
+ * table.
  *
- * A trap arrives with its site; the site has the operands decoded. Traps that continue their block return to it. Those that end it come
- * back through one of three shapes the engine translates (engine/translate.c), which differ in what is synchronised before and what has
- * to hold after. Leaves out: the instructions themselves (emulate_*.c). */
+ * A trap arrives with its site; the site has the operands decoded. Traps that continue their block return to
+ * it. Those that end it come back through one of three shapes the engine translates (engine/translate.c),
+ * which differ in what is synchronised before and what has to hold after. Leaves out: the instructions
+ * themselves (emulate_*.c). */
 #include "cpu/trap.h"
 
 #include "core/vm.h"
@@ -147,12 +149,14 @@ void trap_write_rm(struct trap *t, unsigned size, uint64_t value)
         engine_store(t->v, trap_address(t), size, value, t->ra);
 }
 
-/* The handler changed rip or state that a block's key depends on. How the block is left depends on what the trap was translated as. */
+/* The handler changed rip or state that a block's key depends on. How the block is left depends on what the
+ * trap was translated as. */
 static void end_block(struct trap *t, enum trap_form form)
 {
     t->g->rip = t->next_rip;
     cpu_set_limit(t->v);
-    /* SYSCALL's block looks at TF as it is now; but for SYSCALL and SYSRET themselves, what it was before decides. */
+    /* SYSCALL's block looks at TF as it is now; but for SYSCALL and SYSRET themselves, what it was before
+     * decides. */
     bool was_set = t->flags_before & FLAG_TF, changed = (t->flags_before ^ t->g->rflags) & FLAG_TF;
     bool own = form == TRAP_AS_SYSCALL && changed && t->site->cls != SBE_CLASS_SYSCALL;
     if (form == TRAP_AS_HLT || own) {
@@ -177,7 +181,8 @@ static void repeat_in_new_block(struct trap *t, enum trap_form form)
 void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
 {
     const struct sbe_site *site = sbe_site(v->vm->sbe, index);
-    struct trap t = {.v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
+    struct trap t = {
+        .v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
     sbe_hit(v->vm->sbe, index);
     trace_add(&v->board->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
@@ -187,7 +192,8 @@ void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
         trap_gp(&t);
     if (form == TRAP_AS_IRET)
         engine_sync(v, ra);
-    if (form == TRAP_AS_HLT || form == TRAP_AS_SYSCALL) /* an interrupt shadow ends here; the handler may begin another */
+    if (form == TRAP_AS_HLT ||
+        form == TRAP_AS_SYSCALL) /* an interrupt shadow ends here; the handler may begin another */
         v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     handlers[site->insn].run(&t);
     if (t.again)

@@ -23,10 +23,11 @@ struct trap {
 typedef void trap_handler(struct trap *t);
 
 /* One per row of the instruction table that may trap. */
-trap_handler trap_cpuid, trap_rdtsc, trap_rdtscp, trap_rdpmc, trap_rdmsr, trap_wrmsr, trap_undefined, trap_xsetbv, trap_xgetbv,
-    trap_mov_from_cr, trap_mov_to_cr, trap_clts, trap_lmsw, trap_smsw, trap_mov_from_dr, trap_mov_to_dr, trap_in, trap_out,
-    trap_ins, trap_outs, trap_cli, trap_sti, trap_pushf, trap_popf, trap_hlt, trap_pause, trap_lgdt, trap_lidt, trap_sgdt, trap_sidt,
-    trap_lldt, trap_sldt, trap_ltr, trap_str, trap_iret, trap_syscall, trap_sysenter, trap_sysret, trap_sysexit, trap_swapgs,
+trap_handler trap_cpuid, trap_rdtsc, trap_rdtscp, trap_rdpmc, trap_rdmsr, trap_wrmsr, trap_undefined,
+    trap_xsetbv, trap_xgetbv, trap_mov_from_cr, trap_mov_to_cr, trap_clts, trap_lmsw, trap_smsw,
+    trap_mov_from_dr, trap_mov_to_dr, trap_in, trap_out, trap_ins, trap_outs, trap_cli, trap_sti, trap_pushf,
+    trap_popf, trap_hlt, trap_pause, trap_lgdt, trap_lidt, trap_sgdt, trap_sidt, trap_lldt, trap_sldt,
+    trap_ltr, trap_str, trap_iret, trap_syscall, trap_sysenter, trap_sysret, trap_sysexit, trap_swapgs,
     trap_fsgsbase, trap_smap, trap_invlpg, trap_nothing, trap_vmcall;
 
 /* Linear address of the memory operand; its value; the register operand at the operand's size. */

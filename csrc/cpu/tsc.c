@@ -1,5 +1,5 @@
-/* The guest's time stamp counter: VM time in nanoseconds (1 GHz) plus what the guest wrote. RDPMC, which has no counters, and the
- * random numbers of RDRAND, which must be the same in every run. */
+/* The guest's time stamp counter: VM time in nanoseconds (1 GHz) plus what the guest wrote. RDPMC, which has
+ * no counters, and the random numbers of RDRAND, which must be the same in every run. */
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
 #include "engine/engine.h"

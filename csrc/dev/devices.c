@@ -1,10 +1,12 @@
-/* The one table of chips: which classes a board has, how many of each, in which order they are built and saved. */
+/* The one table of chips: which classes a board has, how many of each, in which order they are built and
+ * saved. */
 #include "dev/devices.h"
 
 #include "core/board.h"
 
-extern const struct dev_class pci_host_class, piix3_class, pic_class, pit_class, rtc_class, uart_class, i8042_class, acpi_pm_class,
-    hpet_class, debugcon_class, debug_exit_class, sysctl_class, ioapic_class, lapic_class, vga_class, fw_cfg_class, ide_class;
+extern const struct dev_class pci_host_class, piix3_class, pic_class, pit_class, rtc_class, uart_class,
+    i8042_class, acpi_pm_class, hpet_class, debugcon_class, debug_exit_class, sysctl_class, ioapic_class,
+    lapic_class, vga_class, fw_cfg_class, ide_class;
 
 #define PER_CPU 0 /* as many instances as the VM has CPUs */
 
@@ -12,9 +14,10 @@ static const struct {
     const struct dev_class *cls;
     unsigned count;
 } board_classes[] = {
-    {&pci_host_class, 1}, {&piix3_class, 1},   {&pic_class, 1},        {&pit_class, 1},    {&rtc_class, 1},  {&uart_class, 2},
-    {&i8042_class, 1},    {&acpi_pm_class, 1}, {&hpet_class, 1},       {&debugcon_class, 1}, {&debug_exit_class, 1},
-    {&sysctl_class, 1},   {&ioapic_class, 1},  {&lapic_class, PER_CPU}, {&vga_class, 1},    {&fw_cfg_class, 1},
+    {&pci_host_class, 1}, {&piix3_class, 1},       {&pic_class, 1},        {&pit_class, 1},
+    {&rtc_class, 1},      {&uart_class, 2},        {&i8042_class, 1},      {&acpi_pm_class, 1},
+    {&hpet_class, 1},     {&debugcon_class, 1},    {&debug_exit_class, 1}, {&sysctl_class, 1},
+    {&ioapic_class, 1},   {&lapic_class, PER_CPU}, {&vga_class, 1},        {&fw_cfg_class, 1},
     {&ide_class, 1},
 };
 

@@ -4,7 +4,8 @@
 
 struct board;
 
-/* Adds every chip in table order: a chip may look up those before it. 0, or a negative vmk_error with board->error set. */
+/* Adds every chip in table order: a chip may look up those before it. 0, or a negative vmk_error with
+ * board->error set. */
 int devices_build(struct board *b);
 
 #endif

@@ -1,7 +1,8 @@
 /* The two ATA channels of the PIIX3 with nothing attached.
  *
- * Firmware probes them by port without asking PCI, and takes all ones for a drive that is busy for a minute: a channel without drives
- * reads zero (ATA/ATAPI-5 9.1: the host pulls DD7 down). Leaves out drives; disks come on the SCSI adapter. */
+ * Firmware probes them by port without asking PCI, and takes all ones for a drive that is busy for a minute:
+ * a channel without drives reads zero (ATA/ATAPI-5 9.1: the host pulls DD7 down). Leaves out drives; disks
+ * come on the SCSI adapter. */
 #include "core/board.h"
 
 enum { COMMAND_BYTES = 8 };
@@ -27,7 +28,8 @@ static int ide_init(struct dev *d)
 {
     static const uint16_t command[2] = {0x1f0, 0x170}, control[2] = {0x3f6, 0x376};
     for (unsigned channel = 0; channel < 2; channel++)
-        if (bus_claim_ports(d, channel, command[channel], COMMAND_BYTES) || bus_claim_ports(d, 2 + channel, control[channel], 1))
+        if (bus_claim_ports(d, channel, command[channel], COMMAND_BYTES) ||
+            bus_claim_ports(d, 2 + channel, control[channel], 1))
             return VMK_EBUSY;
     return VMK_OK;
 }

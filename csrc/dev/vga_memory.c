@@ -21,7 +21,8 @@ static bool in_window(const struct vga *v, uint32_t off, uint32_t *addr)
     };
     unsigned w = v->gr[GR_MISC] >> 2 & 3;
     *addr = (off - windows[w].base) % VGA_PLANE_BYTES;
-    /* The RAM enable bit of the miscellaneous register is not honoured: GRUB's firmware image leaves it clear and draws. */
+    /* The RAM enable bit of the miscellaneous register is not honoured: GRUB's firmware image leaves it clear
+     * and draws. */
     return off >= windows[w].base && off - windows[w].base < windows[w].size;
 }
 

@@ -1,9 +1,10 @@
 /* Stale code never runs: the one place where translated blocks of a changed page are dropped.
  *
- * Invariant: while any bit of a page's code_mask is set, every writable TLB entry of that page in every engine traps. So a store, through
- * whatever alias, reaches tlb_fill, which asks here. The whole page's blocks go at once, except when the storing block lies in the page
- * itself: then the mark stays, each store traps, and the engine's own byte-precise path drops blocks and restarts the running one.
- * The engine's stock tracking re-arms by virtual address only and loses stores through aliases; none of it is used. */
+ * Invariant: while any bit of a page's code_mask is set, every writable TLB entry of that page in every
+ * engine traps. So a store, through whatever alias, reaches tlb_fill, which asks here. The whole page's
+ * blocks go at once, except when the storing block lies in the page itself: then the mark stays, each store
+ * traps, and the engine's own byte-precise path drops blocks and restarts the running one. The engine's stock
+ * tracking re-arms by virtual address only and loses stores through aliases; none of it is used. */
 #include "engine/code_pages.h"
 
 #include "core/vcpu.h"
@@ -45,7 +46,8 @@ void code_mark(struct vcpu *v, uint64_t page)
 static bool block_in_page(struct vcpu *v, uint64_t page, uintptr_t ra)
 {
     const struct tb *tb = ra ? tcg_tb_lookup_x86_64(v->tcg, ra) : NULL;
-    return tb && (tb->page[0] >> PAGE_SHIFT == page || (tb->page[1] != UINT64_MAX && tb->page[1] >> PAGE_SHIFT == page));
+    return tb && (tb->page[0] >> PAGE_SHIFT == page ||
+                  (tb->page[1] != UINT64_MAX && tb->page[1] >> PAGE_SHIFT == page));
 }
 
 bool code_written(struct vcpu *v, uint64_t page, uintptr_t ra)
@@ -69,9 +71,12 @@ void code_forget(struct vcpu *v, uint64_t page)
 }
 
 /* The engine looks for blocks under a store that trapped: only our deliberately trapping entries get here. */
-void __real_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len, uintptr_t ra);
-void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len, uintptr_t ra);
-void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len, uintptr_t ra)
+void __real_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len,
+                                                uintptr_t ra);
+void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len,
+                                                uintptr_t ra);
+void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint64_t start, int len,
+                                                uintptr_t ra)
 {
     struct vcpu *v = UC_OWNER(uc);
     uint64_t page = start >> PAGE_SHIFT, others = v->vm->srat.code_mask[page] & ~(1ull << v->id);

@@ -10,8 +10,8 @@ struct vcpu;
 /* Engine `v` now has a block of this page. */
 void code_mark(struct vcpu *v, uint64_t page);
 
-/* The guest stores to a page that some engine holds code of. `ra` is where in which block. True: stores must go on trapping, because
- * the storing block itself lies in the page. */
+/* The guest stores to a page that some engine holds code of. `ra` is where in which block. True: stores must
+ * go on trapping, because the storing block itself lies in the page. */
 bool code_written(struct vcpu *v, uint64_t page, uintptr_t ra);
 
 /* A host-side write is about to change the page. */

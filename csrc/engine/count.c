@@ -1,9 +1,10 @@
 /* The exact count of retired instructions, and the block-start check that hangs on it.
  *
- * Every translated block begins with code of ours, in place of the engine's own exit check: compare the count with the limit, call the
- * safe point if it is reached, add the block's instructions (a constant patched in once the block is translated, translate.c). What a
- * fault leaves undone is taken back. A block never starts at or past the limit without the safe point having run, so deadlines, turns
- * and stops land at counts that two runs agree on. */
+ * Every translated block begins with code of ours, in place of the engine's own exit check: compare the count
+ * with the limit, call the safe point if it is reached, add the block's instructions (a constant patched in
+ * once the block is translated, translate.c). What a fault leaves undone is taken back. A block never starts
+ * at or past the limit without the safe point having run, so deadlines, turns and stops land at counts that
+ * two runs agree on. */
 #include "engine/count.h"
 
 #include "core/vcpu.h"
@@ -42,8 +43,10 @@ void *count_emit(void *ctx, void (*call_safe_point)(void *), void *closure)
     load(ctx, count, offsetof(struct guest, icount));
     void *instructions = tcg_const_i64_x86_64(ctx, 0);
     void *patch = TCG_OPS(ctx)->prev->prev->next;
-    tcg_gen_op3_x86_64(ctx, TCG_ADD_I64, (uint64_t)(uintptr_t)count, (uint64_t)(uintptr_t)count, arg(ctx, instructions));
-    tcg_gen_op3_x86_64(ctx, TCG_ST_I64, (uint64_t)(uintptr_t)count, arg(ctx, TCG_ENV(ctx)), offsetof(struct guest, icount));
+    tcg_gen_op3_x86_64(ctx, TCG_ADD_I64, (uint64_t)(uintptr_t)count, (uint64_t)(uintptr_t)count,
+                       arg(ctx, instructions));
+    tcg_gen_op3_x86_64(ctx, TCG_ST_I64, (uint64_t)(uintptr_t)count, arg(ctx, TCG_ENV(ctx)),
+                       offsetof(struct guest, icount));
     tcg_temp_free_internal_x86_64(ctx, limit);
     tcg_temp_free_internal_x86_64(ctx, count);
     return patch;
@@ -73,8 +76,8 @@ static int64_t read_sleb128(const uint8_t **p)
     return value;
 }
 
-/* Which instruction of its block a host address belongs to. Behind a block's code the engine keeps, per instruction, three
- * differences in signed LEB128: guest pc, cc_op, end of its host code. */
+/* Which instruction of its block a host address belongs to. Behind a block's code the engine keeps, per
+ * instruction, three differences in signed LEB128: guest pc, cc_op, end of its host code. */
 static unsigned instruction_at(const struct tb *tb, uintptr_t ra)
 {
     const uint8_t *p = (const uint8_t *)tb->code + tb->code_size;

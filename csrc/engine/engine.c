@@ -1,8 +1,10 @@
-/* One Unicorn engine per vCPU: creation, running, stopping, and access to the interrupted CPU for the monitor.
+/* One Unicorn engine per vCPU: creation, running, stopping, and access to the interrupted CPU for the
+ * monitor.
  *
- * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined instructions); everything
- * else comes through wrapped functions. An asynchronous uc_emu_stop is never used: it restarts the instruction it interrupts, so a
- * read-modify-write runs twice. A kick lowers `limit` instead, which the next block start notices. */
+ * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined
+ * instructions); everything else comes through wrapped functions. An asynchronous uc_emu_stop is never used:
+ * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick lowers `limit`
+ * instead, which the next block start notices. */
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -21,7 +23,8 @@
 #define CODE_BUFFER (256u << 20)
 #define RESET_EDX 0x000306c3u /* the CPU model's signature */
 
-/* The block's count included the instruction that raised this. A trap retired; a fault did not, nor did an INT whose delivery failed. */
+/* The block's count included the instruction that raised this. A trap retired; a fault did not, nor did an
+ * INT whose delivery failed. */
 static void uncount_fault(struct vcpu *v)
 {
     bool retired = v->stepped || v->guest->exception_is_int;
@@ -85,7 +88,8 @@ static bool exec_interrupt(void *cpu, int request)
     return taken;
 }
 
-/* Which memory region a physical address is in: the engine asks on every slow-path access, and its own answer is a tree walk. */
+/* Which memory region a physical address is in: the engine asks on every slow-path access, and its own answer
+ * is a tree walk. */
 static void *memory_mapping(uc_engine *uc, uint64_t paddr)
 {
     struct vcpu *v = UC_OWNER(uc);
@@ -180,7 +184,8 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
     if (v->triple_fault)
         return ENGINE_TRIPLE_FAULT;
     if (e) {
-        snprintf(err, errlen, "the engine stopped at rip 0x%llx: %s", (unsigned long long)v->guest->rip, uc_strerror(e));
+        snprintf(err, errlen, "the engine stopped at rip 0x%llx: %s", (unsigned long long)v->guest->rip,
+                 uc_strerror(e));
         return ENGINE_FAILED;
     }
     return CPU_HALTED(v->cpu) ? ENGINE_HALTED : ENGINE_STOPPED;

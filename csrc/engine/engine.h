@@ -1,10 +1,11 @@
 /* The guest CPU: one Unicorn engine per vCPU.
  *
- * Owns creation, running, stopping, and what a trap handler may do to the CPU it interrupted. Only this folder knows Unicorn.
+ * Owns creation, running, stopping, and what a trap handler may do to the CPU it interrupted. Only this
+ * folder knows Unicorn.
  *
- * `ra` in what follows is the return address of the wrapped helper (or trap) on whose behalf the call is made: a point inside the
- * translated block. Functions that may raise a guest fault need it to find the faulting instruction; they do not return then.
- * 0 means that guest->rip is already right. */
+ * `ra` in what follows is the return address of the wrapped helper (or trap) on whose behalf the call is
+ * made: a point inside the translated block. Functions that may raise a guest fault need it to find the
+ * faulting instruction; they do not return then. 0 means that guest->rip is already right. */
 #ifndef VMK_ENGINE_ENGINE_H
 #define VMK_ENGINE_ENGINE_H
 
@@ -15,7 +16,8 @@
 struct board;
 struct vcpu;
 
-/* Refuses any engine but the pinned one: version, register layout, exception delivery. 0, or VMK_EENGINE with one line in err. */
+/* Refuses any engine but the pinned one: version, register layout, exception delivery. 0, or VMK_EENGINE with
+ * one line in err. */
 int engine_selfcheck(char *err, size_t errlen);
 
 /* Opens an engine whose physical memory is the board's RAM and ROM, everything else MMIO. */
@@ -27,7 +29,8 @@ void engine_reset(struct vcpu *v);
 
 enum engine_exit { ENGINE_STOPPED, ENGINE_HALTED, ENGINE_TRIPLE_FAULT, ENGINE_FAILED };
 
-/* Runs from guest->rip until the safe point asks to stop, HLT, or a triple fault. Between runs rip and all flags are current. */
+/* Runs from guest->rip until the safe point asks to stop, HLT, or a triple fault. Between runs rip and all
+ * flags are current. */
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen);
 
 /* From any thread: have the safe point run at the next block start. */
@@ -36,11 +39,12 @@ void engine_kick(struct vcpu *v);
 /* At a safe point: the engine returns from engine_run at the next block start. */
 void engine_stop(struct vcpu *v);
 
-/* In the safe point, called from a block start: go to the engine's main loop (delivers interrupts, honours engine_stop) before the
- * block runs. Does not return. */
+/* In the safe point, called from a block start: go to the engine's main loop (delivers interrupts, honours
+ * engine_stop) before the block runs. Does not return. */
 void engine_leave_block(struct vcpu *v, uintptr_t ra) __attribute__((noreturn));
 
-/* In a trap: the instruction is finished (guest->rip and flags set, see engine_sync); go on at guest->rip in a new block. */
+/* In a trap: the instruction is finished (guest->rip and flags set, see engine_sync); go on at guest->rip in
+ * a new block. */
 void engine_resume_at(struct vcpu *v) __attribute__((noreturn));
 
 /* The same where TF was set as the instruction began: its single-step #DB comes first. */
@@ -49,7 +53,8 @@ void engine_single_step(struct vcpu *v) __attribute__((noreturn));
 /* In HLT (guest->rip behind it): engine_run returns ENGINE_HALTED. */
 void engine_halt(struct vcpu *v) __attribute__((noreturn));
 
-/* A trap is about to leave its block behind the instruction at `ra`: the block's remaining instructions do not count. */
+/* A trap is about to leave its block behind the instruction at `ra`: the block's remaining instructions do
+ * not count. */
 void engine_finish_instruction(struct vcpu *v, uintptr_t ra);
 
 /* Have the engine's main loop look for a deliverable interrupt as soon as its window opens. */
@@ -70,7 +75,8 @@ void engine_store(struct vcpu *v, uint64_t va, unsigned size, uint64_t value, ui
 /* A supervisor read whatever the CPL: descriptor tables and the TSS. */
 uint16_t engine_load16_kernel(struct vcpu *v, uint64_t va, uintptr_t ra);
 
-/* Guest-physical address of a linear one by the CPU's current tables, without side effects; false: not mapped. */
+/* Guest-physical address of a linear one by the CPU's current tables, without side effects; false: not
+ * mapped. */
 bool engine_peek(struct vcpu *v, uint64_t va, uint64_t *gpa);
 
 /* Control registers with the engine's side effects (TLB, hidden flags). */

@@ -1,8 +1,9 @@
 /* The guest CPU's register file, laid out as Unicorn 2.1.4's x86-64 CPU state has it.
  *
- * The monitor reads and writes it in place: a register access is one load. The offsets are those of exactly this version; the build
- * checks them against this declaration and engine/selfcheck.c checks the declaration against the running engine, so that another
- * version is refused and never misread. `rip` and the arithmetic flags are only current where engine.h says so. */
+ * The monitor reads and writes it in place: a register access is one load. The offsets are those of exactly
+ * this version; the build checks them against this declaration and engine/selfcheck.c checks the declaration
+ * against the running engine, so that another version is refused and never misread. `rip` and the arithmetic
+ * flags are only current where engine.h says so. */
 #ifndef VMK_ENGINE_GUEST_H
 #define VMK_ENGINE_GUEST_H
 
@@ -47,8 +48,9 @@ struct guest {
     uint64_t star;
     uint64_t pad_4832;
     uint64_t lstar, cstar, fmask, kernel_gs_base;
-    /* The engine's own TSC fields, which nothing reads once RDTSC is ours: retired instructions, exact at block starts, and the count
-     * at or past which a block calls the safe point before it runs. Here because generated code reaches them by one displacement. */
+    /* The engine's own TSC fields, which nothing reads once RDTSC is ours: retired instructions, exact at
+     * block starts, and the count at or past which a block calls the safe point before it runs. Here because
+     * generated code reaches them by one displacement. */
     uint64_t icount, limit;
     uint64_t pad_4888;
     uint64_t tsc_aux, xcr0, mcg_status, misc_enable;
@@ -98,7 +100,8 @@ AT(features, 5632);
 AT(uc, 7000);
 #undef AT
 
-/* TR's cached descriptor: to the engine the TSS in use is of the available type, and it aborts the process over any other. */
+/* TR's cached descriptor: to the engine the TSS in use is of the available type, and it aborts the process
+ * over any other. */
 #define TSS32_IN_USE 0x8900u
 
 /* The engine's hidden flags: CPU mode bits that are part of a translated block's key. */
@@ -116,21 +119,70 @@ enum hflag {
 enum { HF2_GIF = 1, HF2_NMI = 4 };
 
 enum rflag {
-    FLAG_CF = 1, FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_IOPL = 3 << 12, FLAG_NT = 1 << 14,
-    FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 1 << 18, FLAG_ID = 1 << 21, FLAGS_ARITH = 0x8d5,
+    FLAG_CF = 1,
+    FLAG_TF = 1 << 8,
+    FLAG_IF = 1 << 9,
+    FLAG_DF = 1 << 10,
+    FLAG_IOPL = 3 << 12,
+    FLAG_NT = 1 << 14,
+    FLAG_RF = 1 << 16,
+    FLAG_VM = 1 << 17,
+    FLAG_AC = 1 << 18,
+    FLAG_ID = 1 << 21,
+    FLAGS_ARITH = 0x8d5,
 };
 #define CC_OP_EFLAGS 1 /* cc_src holds the arithmetic flags themselves */
 
-enum cr0_bit { CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 16, CR0_NE = 32, CR0_WP = 1 << 16, CR0_AM = 1 << 18,
-               CR0_NW = 1 << 29, CR0_CD = 1 << 30 };
+enum cr0_bit {
+    CR0_PE = 1,
+    CR0_MP = 2,
+    CR0_EM = 4,
+    CR0_TS = 8,
+    CR0_ET = 16,
+    CR0_NE = 32,
+    CR0_WP = 1 << 16,
+    CR0_AM = 1 << 18,
+    CR0_NW = 1 << 29,
+    CR0_CD = 1 << 30
+};
 #define CR0_PG 0x80000000u
-enum cr4_bit { CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 16, CR4_PAE = 32, CR4_MCE = 64, CR4_PGE = 128, CR4_PCE = 256,
-               CR4_OSFXSR = 512, CR4_OSXMMEXCPT = 1024, CR4_UMIP = 1 << 11, CR4_FSGSBASE = 1 << 16, CR4_OSXSAVE = 1 << 18,
-               CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
+enum cr4_bit {
+    CR4_VME = 1,
+    CR4_PVI = 2,
+    CR4_TSD = 4,
+    CR4_DE = 8,
+    CR4_PSE = 16,
+    CR4_PAE = 32,
+    CR4_MCE = 64,
+    CR4_PGE = 128,
+    CR4_PCE = 256,
+    CR4_OSFXSR = 512,
+    CR4_OSXMMEXCPT = 1024,
+    CR4_UMIP = 1 << 11,
+    CR4_FSGSBASE = 1 << 16,
+    CR4_OSXSAVE = 1 << 18,
+    CR4_SMEP = 1 << 20,
+    CR4_SMAP = 1 << 21
+};
 enum efer_bit { EFER_SCE = 1, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
 
-enum vector { EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_UD = 6, EXC_NM = 7, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12,
-              EXC_GP = 13, EXC_PF = 14, EXC_MF = 16, EXC_AC = 17, EXC_XF = 19 };
+enum vector {
+    EXC_DE = 0,
+    EXC_DB = 1,
+    EXC_NMI = 2,
+    EXC_BP = 3,
+    EXC_UD = 6,
+    EXC_NM = 7,
+    EXC_DF = 8,
+    EXC_TS = 10,
+    EXC_NP = 11,
+    EXC_SS = 12,
+    EXC_GP = 13,
+    EXC_PF = 14,
+    EXC_MF = 16,
+    EXC_AC = 17,
+    EXC_XF = 19
+};
 
 static inline unsigned guest_cpl(const struct guest *g)
 {

@@ -1,8 +1,9 @@
 /* The engine's helpers for sensitive instructions, replaced: generated code calls straight into the monitor.
  *
- * Each is the target of the linker's --wrap for the engine's own helper, so nothing is looked up and no hook list is walked: reaching the
- * monitor costs one call. The two helpers that rewritten instructions become (OUT DX,AL and SYSCALL) carry the site's number in their
- * constant argument. Leaves out: what each instruction does (cpu/). */
+ * Each is the target of the linker's --wrap for the engine's own helper, so nothing is looked up and no hook
+ * list is walked: reaching the monitor costs one call. The two helpers that rewritten instructions become
+ * (OUT DX,AL and SYSCALL) carry the site's number in their constant argument. Leaves out: what each
+ * instruction does (cpu/). */
 #include "engine/helpers.h"
 
 #include "core/vcpu.h"
@@ -175,7 +176,8 @@ void __wrap_raise_interrupt_x86_64(struct guest *env, int vector, int is_int, in
     __real_raise_interrupt_x86_64(env, vector, is_int, error, length);
 }
 
-/* The #DB behind an instruction that began with TF set; the second form is SYSCALL's and SYSRET's, which look at TF when they are done. */
+/* The #DB behind an instruction that began with TF set; the second form is SYSCALL's and SYSRET's, which look
+ * at TF when they are done. */
 void __real_helper_single_step_x86_64(struct guest *env);
 void __wrap_helper_single_step_x86_64(struct guest *env)
 {
@@ -215,12 +217,27 @@ void engine_wrmsr(struct vcpu *v)
 void engine_lldt(struct vcpu *v, uint16_t selector) { helper_lldt_x86_64(v->guest, selector); }
 void engine_ltr(struct vcpu *v, uint16_t selector) { __real_helper_ltr_x86_64(v->guest, selector); }
 void engine_invlpg(struct vcpu *v, uint64_t va) { helper_invlpg_x86_64(v->guest, va); }
-void engine_sysret(struct vcpu *v, unsigned size) { __real_helper_sysret_x86_64(v->guest, size == 8 ? 2 : 1); }
-void engine_sysexit(struct vcpu *v, unsigned size) { __real_helper_sysexit_x86_64(v->guest, size == 8 ? 2 : 1); }
-uint64_t engine_get_dr(struct vcpu *v, unsigned reg) { return __real_helper_get_dr_x86_64(v->guest, (int)reg); }
-void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value) { __real_helper_set_dr_x86_64(v->guest, (int)reg, value); }
+void engine_sysret(struct vcpu *v, unsigned size)
+{
+    __real_helper_sysret_x86_64(v->guest, size == 8 ? 2 : 1);
+}
+void engine_sysexit(struct vcpu *v, unsigned size)
+{
+    __real_helper_sysexit_x86_64(v->guest, size == 8 ? 2 : 1);
+}
+uint64_t engine_get_dr(struct vcpu *v, unsigned reg)
+{
+    return __real_helper_get_dr_x86_64(v->guest, (int)reg);
+}
+void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value)
+{
+    __real_helper_set_dr_x86_64(v->guest, (int)reg, value);
+}
 uint64_t engine_xgetbv(struct vcpu *v, uint32_t index) { return helper_xgetbv_x86_64(v->guest, index); }
-void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value) { helper_xsetbv_x86_64(v->guest, index, value); }
+void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value)
+{
+    helper_xsetbv_x86_64(v->guest, index, value);
+}
 void engine_set_cr0(struct vcpu *v, uint64_t value) { cpu_x86_update_cr0_x86_64(v->guest, (uint32_t)value); }
 void engine_set_cr3(struct vcpu *v, uint64_t value) { tlb_write_cr3(v, value); }
 void engine_set_cr4(struct vcpu *v, uint64_t value) { cpu_x86_update_cr4_x86_64(v->guest, (uint32_t)value); }

@@ -6,8 +6,8 @@
 
 #include "engine/guest.h"
 
-/* In the constant argument of a rewritten instruction's helper: the rest is the site's number. A guest's port is 16 bits and an
- * instruction's length 4, so the tag cannot be theirs. */
+/* In the constant argument of a rewritten instruction's helper: the rest is the site's number. A guest's port
+ * is 16 bits and an instruction's length 4, so the tag cannot be theirs. */
 #define TRAP_TAG 0x80000000u
 
 void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t instructions);

@@ -1,8 +1,10 @@
-/* The look-up behind every indirect jump, call and return of generated code: from the guest's state to the block's host code.
+/* The look-up behind every indirect jump, call and return of generated code: from the guest's state to the
+ * block's host code.
  *
- * Replaces the engine's, which compares more and asks a hash table more often. Targets are remembered by linear address, CS base and
- * mode flags, under a generation: whatever may change what an address means (TLB flush, INVLPG, dropped blocks) starts a new one, so
- * forgetting everything is one increment. Targets in global pages have a second generation, which a write to CR3 does not end. */
+ * Replaces the engine's, which compares more and asks a hash table more often. Targets are remembered by
+ * linear address, CS base and mode flags, under a generation: whatever may change what an address means (TLB
+ * flush, INVLPG, dropped blocks) starts a new one, so forgetting everything is one increment. Targets in
+ * global pages have a second generation, which a write to CR3 does not end. */
 #include "engine/jump.h"
 
 #include <stdlib.h>
@@ -21,7 +23,8 @@ struct target {
 };
 
 struct jump_table {
-    uint32_t own, global;     /* generations; even and odd, so that an entry's says which kind it is; 0 is never current */
+    uint32_t own,
+        global; /* generations; even and odd, so that an entry's says which kind it is; 0 is never current */
     uint32_t flushes;         /* of the engine's whole block store, when last seen */
     struct target entry[ENTRIES];
 };
@@ -42,7 +45,8 @@ void jump_destroy(struct vcpu *v)
     v->jumps = NULL;
 }
 
-/* Generations are used up after two thousand million flushes: then the table is cleared and they start again. */
+/* Generations are used up after two thousand million flushes: then the table is cleared and they start again.
+ */
 static void next_generation(struct jump_table *t, uint32_t *generation, uint32_t first)
 {
     *generation += 2;

@@ -1,7 +1,8 @@
 /* Unicorn 2.1.4 behind its public face: field offsets and internal functions. Included by csrc/engine only.
  *
- * Offsets were taken from the layout of the pinned version and are verified at start (engine/selfcheck.c). `__real_f` is the
- * engine's own function behind the linker's --wrap=f; the list of wrapped symbols is in setup.py. */
+ * Offsets were taken from the layout of the pinned version and are verified at start (engine/selfcheck.c).
+ * `__real_f` is the engine's own function behind the linker's --wrap=f; the list of wrapped symbols is in
+ * setup.py. */
 #ifndef VMK_ENGINE_PRIVATE_H
 #define VMK_ENGINE_PRIVATE_H
 
@@ -77,7 +78,12 @@ _Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 7
 
 /* Softmmu TLB. Three MMU modes; the descriptors lie below icount_decr, which lies below the CPU state. */
 enum mmu_mode { MMU_KERNEL_SMAP = 0, MMU_USER = 1, MMU_KERNEL = 2, MMU_MODES = 3 };
-enum tlb_flag { TLB_SLOW_INVALID = 1 << 11, TLB_NOTDIRTY = 1 << 10, TLB_MMIO = 1 << 9, TLB_WATCHPOINT = 1 << 8 };
+enum tlb_flag {
+    TLB_SLOW_INVALID = 1 << 11,
+    TLB_NOTDIRTY = 1 << 10,
+    TLB_MMIO = 1 << 9,
+    TLB_WATCHPOINT = 1 << 8
+};
 enum page_prot { PROT_R = 1, PROT_W = 2, PROT_X = 4 };
 enum access_type { ACCESS_LOAD = 0, ACCESS_STORE = 1, ACCESS_FETCH = 2 };
 
@@ -116,7 +122,8 @@ typedef bool exec_interrupt_fn(void *cpu, int request);
 /* Engine functions called as they are. */
 void x86_cpu_do_interrupt_x86_64(void *cpu);
 void do_interrupt_x86_hardirq_x86_64(struct guest *env, int vector, int is_hw);
-void raise_exception_err_ra_x86_64(struct guest *env, int vector, int error, uintptr_t ra) __attribute__((noreturn));
+void raise_exception_err_ra_x86_64(struct guest *env, int vector, int error, uintptr_t ra)
+    __attribute__((noreturn));
 void cpu_loop_exit_x86_64(void *cpu) __attribute__((noreturn));
 void cpu_reset(void *cpu);
 void tlb_set_page_x86_64(void *cpu, uint64_t va, uint64_t pa, int prot, int mmu_idx, uint64_t size);
@@ -152,6 +159,8 @@ void cpu_stl_data_ra_x86_64(struct guest *env, uint64_t va, uint32_t value, uint
 void cpu_stq_data_ra_x86_64(struct guest *env, uint64_t va, uint64_t value, uintptr_t ra);
 uint32_t cpu_lduw_mmuidx_ra_x86_64(struct guest *env, uint64_t va, int mmu_idx, uintptr_t ra);
 
-#define CALLER ((uintptr_t)__builtin_return_address(0)) /* inside a helper: a point in the translated block that called it */
+#define CALLER                                                                                               \
+    ((uintptr_t)__builtin_return_address(                                                                    \
+        0)) /* inside a helper: a point in the translated block that called it */
 
 #endif

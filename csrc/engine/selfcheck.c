@@ -1,4 +1,5 @@
-/* Refuses any engine but the one this build knows: its version, the places of its fields, its functions behind its class table.
+/* Refuses any engine but the one this build knows: its version, the places of its fields, its functions
+ * behind its class table.
  *
  * Runs once per process. A wrong offset would corrupt guests silently; here it is one clear line instead. */
 #include <stdio.h>
@@ -54,8 +55,9 @@ static const char *check_tables(uc_engine *uc)
         return "the TLB fill slot";
     if (CLASS_EXEC_INTERRUPT(cc) != x86_cpu_exec_interrupt_x86_64)
         return "the interrupt slot";
-    if (CPU_TLB_FAST(cpu)->mask != 255 * sizeof(struct tlb_entry) || CPU_TLB_FAST(cpu)->table->read != UINT64_MAX ||
-        CPU_TLB_DESC(cpu)->large_mask != UINT64_MAX || CPU_TLB_DESC(cpu)->victim[7].code != UINT64_MAX)
+    if (CPU_TLB_FAST(cpu)->mask != 255 * sizeof(struct tlb_entry) ||
+        CPU_TLB_FAST(cpu)->table->read != UINT64_MAX || CPU_TLB_DESC(cpu)->large_mask != UINT64_MAX ||
+        CPU_TLB_DESC(cpu)->victim[7].code != UINT64_MAX)
         return "the TLB";
     if (TCG_UC(UC_TCG_CTX(uc)) != uc)
         return "the translator";
@@ -85,7 +87,9 @@ int engine_selfcheck(char *err, size_t errlen)
         return VMK_OK;
     unsigned version = uc_version(&major, &minor);
     if (major != PINNED_MAJOR || minor != PINNED_MINOR || (version >> 8 & 0xff) != PINNED_PATCH) {
-        snprintf(err, errlen, "this build is for Unicorn %d.%d.%d, but is linked with %u.%u.%u: rebuild with the pinned version",
+        snprintf(err, errlen,
+                 "this build is for Unicorn %d.%d.%d, but is linked with %u.%u.%u: rebuild with the pinned "
+                 "version",
                  PINNED_MAJOR, PINNED_MINOR, PINNED_PATCH, major, minor, version >> 8 & 0xff);
         return VMK_EENGINE;
     }
@@ -96,8 +100,9 @@ int engine_selfcheck(char *err, size_t errlen)
     const char *bad = check_layout(uc);
     uc_close(uc);
     if (bad) {
-        snprintf(err, errlen, "Unicorn %d.%d.%d has %s elsewhere than this build knows: refusing to run a guest on it", PINNED_MAJOR,
-                 PINNED_MINOR, PINNED_PATCH, bad);
+        snprintf(err, errlen,
+                 "Unicorn %d.%d.%d has %s elsewhere than this build knows: refusing to run a guest on it",
+                 PINNED_MAJOR, PINNED_MINOR, PINNED_PATCH, bad);
         return VMK_EENGINE;
     }
     passed = true;

@@ -1,13 +1,15 @@
 /* The engine's TLB, filled and flushed by us.
  *
- * The engine looks every guest access up in a direct-mapped table per MMU mode; a miss calls tlb_fill here. It walks the guest's tables
- * (walk.c), asks the board what the guest-physical page is, and writes the entry: RAM and ROM by host address, everything else as MMIO.
- * This is where the SRAT decides about a page: the first write since the dirty log was cleared comes through here, and no page that
- * holds code is ever directly writable (code_pages.c).
+ * The engine looks every guest access up in a direct-mapped table per MMU mode; a miss calls tlb_fill here.
+ * It walks the guest's tables (walk.c), asks the board what the guest-physical page is, and writes the entry:
+ * RAM and ROM by host address, everything else as MMIO. This is where the SRAT decides about a page: the
+ * first write since the dirty log was cleared comes through here, and no page that holds code is ever
+ * directly writable (code_pages.c).
  *
- * The tables have a fixed size and entries are logged, so that a flush clears only what was filled: the stock tables are resized by
- * wall-clock time, which two runs would not agree on. Entries of global pages have a log of their own and outlive a write to CR3, as on
- * hardware; the stock TLB drops them. The layout is the engine's (cputlb.c of the pinned version). */
+ * The tables have a fixed size and entries are logged, so that a flush clears only what was filled: the stock
+ * tables are resized by wall-clock time, which two runs would not agree on. Entries of global pages have a
+ * log of their own and outlive a write to CR3, as on hardware; the stock TLB drops them. The layout is the
+ * engine's (cputlb.c of the pinned version). */
 #include "engine/tlb.h"
 
 #include <stdlib.h>
@@ -38,7 +40,7 @@ struct engine_tlb {
     struct tlb_entry *table[MMU_MODES];
     struct iotlb_entry *io[MMU_MODES];
     struct fill_log own, global; /* of the current address space, and of all */
-    bool victims;                /* the engine itself filled (MMIO) and may have moved an entry to its victim table */
+    bool victims; /* the engine itself filled (MMIO) and may have moved an entry to its victim table */
     bool large, huge;            /* some entry came from a 2/4 MiB or 1 GiB page */
     bool keep_global;            /* the flush under way is for a write to CR3 */
 };
@@ -87,7 +89,8 @@ static struct tlb_entry *slot(struct engine_tlb *t, unsigned n)
 }
 
 /* Calls `visit` for every entry of a log, or for every entry there is when the log ran over. */
-static void for_logged(struct engine_tlb *t, const struct fill_log *log, void (*visit)(struct tlb_entry *, uint64_t), uint64_t arg)
+static void for_logged(struct engine_tlb *t, const struct fill_log *log,
+                       void (*visit)(struct tlb_entry *, uint64_t), uint64_t arg)
 {
     bool all = log->n > LOG_SIZE;
     unsigned n = all ? MMU_MODES * ENTRIES : log->n;
@@ -127,20 +130,23 @@ void tlb_protect_page(struct vcpu *v, uint64_t page)
 static void fill_mmio(struct vcpu *v, uint64_t va, uint64_t gpa, int prot, int mode)
 {
     v->tlb->victims = true;
-    tlb_set_page_x86_64(v->cpu, va & PAGE_MASK, ENGINE_MMIO_BASE + (gpa & PAGE_MASK), prot & ~PROT_X, mode, PAGE_SIZE);
+    tlb_set_page_x86_64(v->cpu, va & PAGE_MASK, ENGINE_MMIO_BASE + (gpa & PAGE_MASK), prot & ~PROT_X, mode,
+                        PAGE_SIZE);
     slot(v->tlb, (unsigned)mode * ENTRIES + (va >> PAGE_SHIFT) % ENTRIES)->global = false;
     log_slot(&v->tlb->own, (unsigned)mode, (va >> PAGE_SHIFT) % ENTRIES);
 }
 
 /* What the entry's write tag is: the page, the page with trapping flags, or nothing. */
-static uint64_t write_tag(struct vcpu *v, uint64_t va, uint64_t page, const struct walk *w, int access, uintptr_t ra)
+static uint64_t write_tag(struct vcpu *v, uint64_t va, uint64_t page, const struct walk *w, int access,
+                          uintptr_t ra)
 {
     struct srat *s = &v->vm->srat;
     if (!(w->prot & PROT_W))
         return EMPTY;
     if (access == ACCESS_STORE) {
         srat_touch(s, page);
-        /* NOTDIRTY alone would be lifted by the engine after the first store; it does not recognise the pair. */
+        /* NOTDIRTY alone would be lifted by the engine after the first store; it does not recognise the pair.
+         */
         if (s->code_mask[page] && code_written(v, page, ra))
             return (va & PAGE_MASK) | TLB_NOTDIRTY | TLB_WATCHPOINT;
     } else if (!w->dirty || !(s->flags[page] & SRAT_DIRTY) || s->code_mask[page]) {
@@ -150,7 +156,8 @@ static uint64_t write_tag(struct vcpu *v, uint64_t va, uint64_t page, const stru
     return va & PAGE_MASK;
 }
 
-static void fill_memory(struct vcpu *v, uint64_t va, uint64_t offset, const struct walk *w, int mode, uint64_t write)
+static void fill_memory(struct vcpu *v, uint64_t va, uint64_t offset, const struct walk *w, int mode,
+                        uint64_t write)
 {
     struct engine_tlb *t = v->tlb;
     unsigned index = (va >> PAGE_SHIFT) % ENTRIES;
@@ -271,7 +278,8 @@ static bool holds(const struct tlb_entry *e, uint64_t va, uint64_t mask)
     return ((e->read ^ va) & mask) == 0 || ((e->write ^ va) & mask) == 0 || ((e->code ^ va) & mask) == 0;
 }
 
-/* One page, and where it may be part of a large page, all 4 KiB entries of that 2 MiB (legacy 4 MiB pages take two). */
+/* One page, and where it may be part of a large page, all 4 KiB entries of that 2 MiB (legacy 4 MiB pages
+ * take two). */
 static void flush_page(struct vcpu *v, uint64_t va)
 {
     struct engine_tlb *t = v->tlb;
@@ -296,7 +304,8 @@ static void flush_page(struct vcpu *v, uint64_t va)
     jump_forget(v);
 }
 
-/* The engine's own requests. Before tlb_create() its stock tables are in place; while it closes there is no vCPU any more. */
+/* The engine's own requests. Before tlb_create() its stock tables are in place; while it closes there is no
+ * vCPU any more. */
 void __real_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu)

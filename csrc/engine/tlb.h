@@ -9,7 +9,8 @@
 
 struct vcpu;
 
-/* Physical addresses inside the engine: RAM and ROM by their offset, everything else here, by guest-physical address. */
+/* Physical addresses inside the engine: RAM and ROM by their offset, everything else here, by guest-physical
+ * address. */
 #define ENGINE_MMIO_BASE (1ull << 39)
 #define ENGINE_MMIO_SIZE (1ull << 39)
 

@@ -1,10 +1,11 @@
 /* Scan before execution at the engine's fetch.
  *
- * When the engine is about to translate a block, its bytes are scanned (sbe/) and the translator then reads code through the functions
- * here: bytes inside a patch come from the scan, all others from guest memory, which is never changed. The instruction that the
- * translator finds in a patch is one of two whose helper call we recognise, and whose argument we replace by the site's number: at run
- * time a trap arrives in C knowing its site, with nothing looked up. Blocks also get their instruction count here (count.c).
- * Leaves out: what is sensitive and what replaces it (sbe/), what a trap does (cpu/trap.c). */
+ * When the engine is about to translate a block, its bytes are scanned (sbe/) and the translator then reads
+ * code through the functions here: bytes inside a patch come from the scan, all others from guest memory,
+ * which is never changed. The instruction that the translator finds in a patch is one of two whose helper
+ * call we recognise, and whose argument we replace by the site's number: at run time a trap arrives in C
+ * knowing its site, with nothing looked up. Blocks also get their instruction count here (count.c). Leaves
+ * out: what is sensitive and what replaces it (sbe/), what a trap does (cpu/trap.c). */
 #include <string.h>
 
 #include "core/vcpu.h"
@@ -39,22 +40,24 @@ static unsigned instructions_begun(const struct vcpu *v)
     return n;
 }
 
-/* A block runs into a page that cannot be fetched. The fault belongs to the instruction that needs the page and those before it come
- * first: translate again, up to that one. Where it is the block's first, the fetch may fault. */
+/* A block runs into a page that cannot be fetched. The fault belongs to the instruction that needs the page
+ * and those before it come first: translate again, up to that one. Where it is the block's first, the fetch
+ * may fault. */
 static void stop_before(struct vcpu *v, uint64_t page)
 {
     struct walk w;
     int mode = guest_cpl(v->guest) == 3 ? MMU_USER : MMU_KERNEL;
     unsigned begun = v->translating ? instructions_begun(v) : 0;
-    if (begun < 2 || (walk_pages(v, page, ACCESS_FETCH, mode, &w) && ram_read_offset(v->board, w.gpa) != RAM_NOT_MEMORY))
+    if (begun < 2 ||
+        (walk_pages(v, page, ACCESS_FETCH, mode, &w) && ram_read_offset(v->board, w.gpa) != RAM_NOT_MEMORY))
         return;
     v->translating = false;
     CPU_CFLAGS_NEXT_TB(v->cpu) = begun - 1;
     engine_resume_at(v);
 }
 
-/* The byte at a linear address of the block, through the two pages a block may touch. May raise the guest's #PF, as the translator's
- * own fetch of that byte would. */
+/* The byte at a linear address of the block, through the two pages a block may touch. May raise the guest's
+ * #PF, as the translator's own fetch of that byte would. */
 static const uint8_t *code_at(struct vcpu *v, uint64_t va)
 {
     unsigned n = v->code_host[0] && (va & PAGE_MASK) != v->code_page[0];
@@ -69,7 +72,8 @@ static const uint8_t *code_at(struct vcpu *v, uint64_t va)
     return v->code_host[n] + (va & ~PAGE_MASK);
 }
 
-/* The scanner failed (no memory, too many sites): nothing may execute unscanned, so the run ends before this block does anything. */
+/* The scanner failed (no memory, too many sites): nothing may execute unscanned, so the run ends before this
+ * block does anything. */
 static void give_up(struct vcpu *v)
 {
     v->scan.n = 0;
@@ -78,7 +82,8 @@ static void give_up(struct vcpu *v)
     engine_kick(v);
 }
 
-/* Scan on, so that `va` is settled. An instruction that crosses into the second page is scanned from a copy of both parts. */
+/* Scan on, so that `va` is settled. An instruction that crosses into the second page is scanned from a copy
+ * of both parts. */
 static void scan_on(struct vcpu *v, uint64_t va)
 {
     struct sbe_scan *s = &v->scan;
@@ -180,7 +185,8 @@ static void *constant32(void *ctx, uint32_t value)
     return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
 }
 
-/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values do not outlive a branch. */
+/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values
+ * do not outlive a branch. */
 struct check_call {
     void *ctx, *func;
     struct vcpu *v;
@@ -189,7 +195,8 @@ struct check_call {
 static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
-    void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v), constant32(c->ctx, 0)};
+    void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
+                     constant32(c->ctx, 0)};
     __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
 }
 

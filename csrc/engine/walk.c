@@ -1,8 +1,9 @@
 /* The guest's page walk: 4-level, PAE, 32-bit and no paging, with A and D bits, NX, WP, SMEP and SMAP.
  *
- * Follows the Intel SDM volume 3, chapter 4. Guest page tables are read through the board's map of guest-physical pages, so a table
- * that lies in ROM or nowhere reads as not present. Entries are changed with a host compare-and-swap: another vCPU (or a device) may
- * be changing the same entry. Leaves out: LA57, protection keys and PCID, which are not offered in CPUID. */
+ * Follows the Intel SDM volume 3, chapter 4. Guest page tables are read through the board's map of
+ * guest-physical pages, so a table that lies in ROM or nowhere reads as not present. Entries are changed with
+ * a host compare-and-swap: another vCPU (or a device) may be changing the same entry. Leaves out: LA57,
+ * protection keys and PCID, which are not offered in CPUID. */
 #include "engine/walk.h"
 
 #include "core/vm.h"
@@ -36,7 +37,8 @@ static bool fault(struct walker *k, int bits)
     const struct guest *g = k->v->guest;
     bool ifetch = k->type == ACCESS_FETCH && (k->nxe || g->cr[4] & CR4_SMEP);
     k->w->vector = EXC_PF;
-    k->w->error = bits | (k->type == ACCESS_STORE ? PF_W : 0) | (k->mode == MMU_USER ? PF_U : 0) | (ifetch ? PF_I : 0);
+    k->w->error = bits | (k->type == ACCESS_STORE ? PF_W : 0) | (k->mode == MMU_USER ? PF_U : 0) |
+                  (ifetch ? PF_I : 0);
     return false;
 }
 
@@ -53,8 +55,10 @@ static bool mark_entry(struct walker *k, uint64_t gpa, unsigned width, uint64_t 
     uint32_t old32 = (uint32_t)old;
     srat_touch(&k->v->vm->srat, (uint64_t)((uint8_t *)p - k->v->board->ram.host) >> PAGE_SHIFT);
     if (width == 8)
-        return __atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-    return __atomic_compare_exchange_n((uint32_t *)p, &old32, old32 | (uint32_t)set, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return __atomic_compare_exchange_n((uint64_t *)p, &old, old | set, false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n((uint32_t *)p, &old32, old32 | (uint32_t)set, false, __ATOMIC_SEQ_CST,
+                                       __ATOMIC_SEQ_CST);
 }
 
 static int leaf_prot(const struct walker *k, uint64_t rights)
@@ -76,7 +80,8 @@ static int leaf_prot(const struct walker *k, uint64_t rights)
 
 enum step { STEP_DONE, STEP_FAULT, STEP_AGAIN };
 
-static enum step finish(struct walker *k, uint64_t entry_gpa, const struct level *l, uint64_t entry, uint64_t rights)
+static enum step finish(struct walker *k, uint64_t entry_gpa, const struct level *l, uint64_t entry,
+                        uint64_t rights)
 {
     uint64_t set = PTE_A | (k->type == ACCESS_STORE ? PTE_D : 0);
     uint64_t mask = (1ull << l->shift) - 1;
@@ -120,8 +125,10 @@ static enum step walk_levels(struct walker *k, uint64_t table, const struct leve
     return STEP_FAULT;
 }
 
-static const struct level long_mode[] = {
-    {39, false, 8, PTE_RESERVED}, {30, true, 8, PTE_RESERVED}, {21, true, 8, PTE_RESERVED}, {12, false, 8, PTE_RESERVED}};
+static const struct level long_mode[] = {{39, false, 8, PTE_RESERVED},
+                                         {30, true, 8, PTE_RESERVED},
+                                         {21, true, 8, PTE_RESERVED},
+                                         {12, false, 8, PTE_RESERVED}};
 static const struct level legacy[] = {{22, true, 4, 0}, {12, false, 4, 0}};
 static const struct level legacy_no_pse[] = {{22, false, 4, 0}, {12, false, 4, 0}};
 
@@ -139,7 +146,8 @@ static enum step walk_pae(struct walker *k)
 
 static bool no_paging(struct walker *k)
 {
-    *k->w = (struct walk){.gpa = k->va, .page_size = PAGE_SIZE, .prot = PROT_R | PROT_W | PROT_X, .dirty = true};
+    *k->w = (struct walk){
+        .gpa = k->va, .page_size = PAGE_SIZE, .prot = PROT_R | PROT_W | PROT_X, .dirty = true};
     if (!(k->v->guest->hflags & HF_LMA))
         k->w->gpa &= 0xffffffff;
     return true;
@@ -158,7 +166,8 @@ static enum step walk_once(struct walker *k)
 
 bool walk_pages(struct vcpu *v, uint64_t va, int type, int mode, struct walk *w)
 {
-    struct walker k = {.v = v, .va = va, .type = type, .mode = mode, .nxe = v->guest->efer & EFER_NXE, .w = w};
+    struct walker k = {
+        .v = v, .va = va, .type = type, .mode = mode, .nxe = v->guest->efer & EFER_NXE, .w = w};
     enum step s;
     if (!(v->guest->cr[0] & CR0_PG))
         return no_paging(&k);
@@ -201,7 +210,8 @@ bool walk_peek(struct vcpu *v, uint64_t va, uint64_t *gpa)
         uint64_t off = ram_read_offset(v->board, at), entry, mask = (1ull << l->shift) - 1;
         if (off == RAM_NOT_MEMORY)
             return false;
-        entry = l->width == 8 ? *(uint64_t *)(v->board->ram.host + off) : *(uint32_t *)(v->board->ram.host + off);
+        entry = l->width == 8 ? *(uint64_t *)(v->board->ram.host + off)
+                              : *(uint32_t *)(v->board->ram.host + off);
         if (!(entry & PTE_P))
             return false;
         table = entry & PTE_ADDR;

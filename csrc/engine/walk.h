@@ -18,7 +18,8 @@ struct walk {
     int vector, error;   /* on failure: the guest fault */
 };
 
-/* Translates `va` for an access of `type` in MMU mode `mode`, setting A and D bits as the processor does. False = *w has the fault. */
+/* Translates `va` for an access of `type` in MMU mode `mode`, setting A and D bits as the processor does.
+ * False = *w has the fault. */
 bool walk_pages(struct vcpu *v, uint64_t va, int type, int mode, struct walk *w);
 
 /* The same without side effects and rights: for debuggers and the diagnostic screen. */

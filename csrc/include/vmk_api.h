@@ -1,8 +1,8 @@
-/* The face Python sees: enums, structs and prototypes only. cffi reads this same file, so it holds no macros with values, no
- * conditionals beyond the guard, and no inline functions.
+/* The face Python sees: enums, structs and prototypes only. cffi reads this same file, so it holds no macros
+ * with values, no conditionals beyond the guard, and no inline functions.
  *
- * Reading order of the monitor: core/vm.h (life of a VM) - core/board.h (chips) - engine/engine.h (the guest CPU) -
- * sbe/sbe.h (scan before execution) - cpu/ (what a trap does) - mem/ (who owns a page). */
+ * Reading order of the monitor: core/vm.h (life of a VM) - core/board.h (chips) - engine/engine.h (the guest
+ * CPU) - sbe/sbe.h (scan before execution) - cpu/ (what a trap does) - mem/ (who owns a page). */
 #ifndef VMK_API_H
 #define VMK_API_H
 
@@ -64,8 +64,14 @@ struct vmk_config {
 };
 
 /* What a page of a VM's memory is for. */
-enum vmk_srat_purpose { VMK_SRAT_FREE = 0, VMK_SRAT_GUEST_RAM = 1, VMK_SRAT_ROM = 2, VMK_SRAT_SHARED = 3, VMK_SRAT_BALLOON = 4,
-                        VMK_SRAT_PURPOSES = 5 };
+enum vmk_srat_purpose {
+    VMK_SRAT_FREE = 0,
+    VMK_SRAT_GUEST_RAM = 1,
+    VMK_SRAT_ROM = 2,
+    VMK_SRAT_SHARED = 3,
+    VMK_SRAT_BALLOON = 4,
+    VMK_SRAT_PURPOSES = 5
+};
 
 struct vmk_srat_summary {
     uint64_t page_size, dirty, code, pinned;
@@ -154,13 +160,13 @@ struct vmk_screen {
     uint32_t columns, rows, cell_width, cell_height;
     int32_t cursor;                     /* row * columns + column, or -1 */
     uint32_t cursor_first, cursor_last; /* its lines within the cell */
-    uint32_t font[2];                   /* where in plane 2 the glyphs start, 32 bytes each: attribute bit 3 clear, set */
+    uint32_t font[2]; /* where in plane 2 the glyphs start, 32 bytes each: attribute bit 3 clear, set */
     uint8_t on, blinks, repeats_line_graphics, blink_shown, cursor_shown;
     uint8_t palette[16][3];
 };
 
-/* The VM. Every call but vmk_stop and vmk_post_* belongs to one thread at a time. Calls return 0 or a negative vmk_error_code; the
- * text is vmk_error(vm). */
+/* The VM. Every call but vmk_stop and vmk_post_* belongs to one thread at a time. Calls return 0 or a
+ * negative vmk_error_code; the text is vmk_error(vm). */
 struct vm;
 struct vm *vmk_create(const struct vmk_config *config, char *error, size_t error_size);
 void vmk_destroy(struct vm *vm);
@@ -181,7 +187,8 @@ uint64_t vmk_now(struct vm *vm);
 
 /* Guest output: copies up to `size` bytes out and removes them; the number copied. */
 size_t vmk_output(struct vm *vm, uint32_t channel, void *buffer, size_t size);
-/* Input, from any thread, delivered at VM time `when` (0: at once). VMK_EBUSY: the inbox is full, try again later. */
+/* Input, from any thread, delivered at VM time `when` (0: at once). VMK_EBUSY: the inbox is full, try again
+ * later. */
 int vmk_post_serial(struct vm *vm, uint32_t channel, const void *bytes, size_t length, uint64_t when);
 int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t when);
 int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when);
@@ -194,15 +201,17 @@ int vmk_screen_font(struct vm *vm, uint8_t *plane);
 
 int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out);
 void vmk_stats(struct vm *vm, struct vmk_stats *out);
-/* Policy of one row of the instruction table (0 native, 1 trap, 2 inline) and the bytes of its inline form in one CPU mode (0: 16-bit,
- * 1: 32-bit, 2: 64-bit). Before the first vmk_run. VMK_EINVAL: the row does not allow it; the text says why. */
+/* Policy of one row of the instruction table (0 native, 1 trap, 2 inline) and the bytes of its inline form in
+ * one CPU mode (0: 16-bit, 1: 32-bit, 2: 64-bit). Before the first vmk_run. VMK_EINVAL: the row does not
+ * allow it; the text says why. */
 int vmk_sbe_set_policy(struct vm *vm, uint32_t insn, uint32_t policy);
 int vmk_sbe_set_inline(struct vm *vm, uint32_t insn, uint32_t mode, const void *bytes, size_t length);
 
 uint32_t vmk_site_count(struct vm *vm);
 int vmk_site(struct vm *vm, uint32_t index, struct vmk_site *out);
 void vmk_srat(struct vm *vm, struct vmk_srat_summary *out);
-/* Newest events last: up to `max` of those recorded; the number copied. `fresh`: only those not copied before. */
+/* Newest events last: up to `max` of those recorded; the number copied. `fresh`: only those not copied
+ * before. */
 size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool fresh);
 
 /* All state but RAM (CPUs, chips, clock) as bytes; and RAM pages ever written, for hashing. */

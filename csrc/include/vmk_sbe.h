@@ -23,8 +23,8 @@ enum sbe_mode { SBE_MODE_16, SBE_MODE_32, SBE_MODE_64, SBE_MODE_VM86, SBE_MODE_C
 
 enum sbe_policy { SBE_NATIVE, SBE_TRAP, SBE_INLINE, SBE_POLICY_COUNT };
 
-/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing. In each, an instruction
- * of the table with a LOCK prefix traps, to be #UD. */
+/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing. In each, an
+ * instruction of the table with a LOCK prefix traps, to be #UD. */
 enum sbe_profile { SBE_FULL, SBE_ADAPTIVE, SBE_OFF, SBE_PROFILE_COUNT };
 
 /*

@@ -1,5 +1,6 @@
-/* Port and MMIO maps. Ports: one owner byte each, so a look-up is one load. MMIO: a sorted array and a binary search; a VM has about a
- * dozen ranges. Leaves out RAM and ROM (mem/ram.c) and the local APIC page, which depends on who asks (cpu/mmio.c). */
+/* Port and MMIO maps. Ports: one owner byte each, so a look-up is one load. MMIO: a sorted array and a binary
+ * search; a VM has about a dozen ranges. Leaves out RAM and ROM (mem/ram.c) and the local APIC page, which
+ * depends on who asks (cpu/mmio.c). */
 #include "io/bus.h"
 
 #include <string.h>
@@ -11,7 +12,8 @@ static uint64_t all_ones(unsigned size)
     return size >= 8 ? UINT64_MAX : (1ull << (size * 8)) - 1;
 }
 
-static void note_access(struct board *b, enum vmk_trace_kind kind, uint64_t addr, uint64_t value, unsigned size)
+static void note_access(struct board *b, enum vmk_trace_kind kind, uint64_t addr, uint64_t value,
+                        unsigned size)
 {
     if (b->trace.mask & (1u << kind))
         trace_add(&b->trace, kind, board_now(b), 0, addr, value, size);
@@ -80,11 +82,11 @@ int bus_claim_mmio(struct dev *d, unsigned region, uint64_t base, uint64_t size)
     struct bus *bus = &d->board->bus;
     unsigned at = mmio_after(bus, base);
     if (!size || base + (size - 1) < base)
-        return board_fail(d->board, VMK_EINVAL, "%s: MMIO range 0x%llx+0x%llx wraps", d->cls->name, (unsigned long long)base,
-                          (unsigned long long)size);
+        return board_fail(d->board, VMK_EINVAL, "%s: MMIO range 0x%llx+0x%llx wraps", d->cls->name,
+                          (unsigned long long)base, (unsigned long long)size);
     if (at < bus->nmmio && bus->mmio[at].base <= base + (size - 1))
-        return board_fail(d->board, VMK_EBUSY, "%s: MMIO 0x%llx belongs to %s", d->cls->name, (unsigned long long)base,
-                          bus->mmio[at].dev->cls->name);
+        return board_fail(d->board, VMK_EBUSY, "%s: MMIO 0x%llx belongs to %s", d->cls->name,
+                          (unsigned long long)base, bus->mmio[at].dev->cls->name);
     if (bus->nmmio == BUS_MAX_RANGES)
         return board_fail(d->board, VMK_EBUSY, "%s: no room for another MMIO range", d->cls->name);
     memmove(&bus->mmio[at + 1], &bus->mmio[at], (bus->nmmio - at) * sizeof(bus->mmio[0]));

@@ -1,5 +1,6 @@
-/* Port and MMIO maps: which chip answers an address. Overlap is an error when a range is claimed; PCI BARs move theirs at run time.
- * Unclaimed reads give all ones, unclaimed writes vanish; both are counted and can be traced. */
+/* Port and MMIO maps: which chip answers an address. Overlap is an error when a range is claimed; PCI BARs
+ * move theirs at run time. Unclaimed reads give all ones, unclaimed writes vanish; both are counted and can
+ * be traced. */
 #ifndef VMK_IO_BUS_H
 #define VMK_IO_BUS_H
 
@@ -26,7 +27,8 @@ struct bus {
     uint64_t unclaimed_reads, unclaimed_writes;
 };
 
-/* While a board is built, or when a BAR is enabled. 0, or a negative vmk_error when the range overlaps a claimed one or wraps. */
+/* While a board is built, or when a BAR is enabled. 0, or a negative vmk_error when the range overlaps a
+ * claimed one or wraps. */
 int bus_claim_ports(struct dev *d, unsigned region, uint32_t base, uint32_t count);
 int bus_claim_mmio(struct dev *d, unsigned region, uint64_t base, uint64_t size);
 /* Gives back what `d` claimed under `region` on that bus; no effect if nothing was. */

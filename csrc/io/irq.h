@@ -1,7 +1,9 @@
-/* Interrupt routing: lines into the PIC pair and the IOAPIC, messages to local APICs, and what a vCPU asks before each block.
+/* Interrupt routing: lines into the PIC pair and the IOAPIC, messages to local APICs, and what a vCPU asks
+ * before each block.
  *
- * Lines are named by GSI (0..23). GSI 0 is the PIT, which reaches the PIC's IR0 and the IOAPIC's pin 2 (the MADT override says so);
- * GSI 2 does not exist as a line. Each line is a wired-or of up to 32 sources, so that PCI functions can share one. */
+ * Lines are named by GSI (0..23). GSI 0 is the PIT, which reaches the PIC's IR0 and the IOAPIC's pin 2 (the
+ * MADT override says so); GSI 2 does not exist as a line. Each line is a wired-or of up to 32 sources, so
+ * that PCI functions can share one. */
 #ifndef VMK_IO_IRQ_H
 #define VMK_IO_IRQ_H
 
@@ -13,7 +15,15 @@ struct dev;
 
 #define IRQ_LINES 24
 
-enum apic_delivery { APIC_FIXED = 0, APIC_LOWEST = 1, APIC_SMI = 2, APIC_NMI = 4, APIC_INIT = 5, APIC_SIPI = 6, APIC_EXTINT = 7 };
+enum apic_delivery {
+    APIC_FIXED = 0,
+    APIC_LOWEST = 1,
+    APIC_SMI = 2,
+    APIC_NMI = 4,
+    APIC_INIT = 5,
+    APIC_SIPI = 6,
+    APIC_EXTINT = 7
+};
 
 struct apic_msg {
     uint32_t dest;       /* APIC id, or logical destination */
@@ -33,10 +43,12 @@ struct irq {
 /* A chip drives its line. `source` 0..31 tells chips on one line apart. */
 void irq_set(struct board *b, unsigned gsi, unsigned source, bool level);
 
-/* The one router: IOAPIC entries, IPIs and MSIs all come here. Destinations that nobody has are accepted silently. */
+/* The one router: IOAPIC entries, IPIs and MSIs all come here. Destinations that nobody has are accepted
+ * silently. */
 void irq_send(struct board *b, const struct apic_msg *msg);
 
-/* The PIC pair's INT output changed. Reaches the BSP's LINT0 (or the BSP directly while its APIC is disabled). */
+/* The PIC pair's INT output changed. Reaches the BSP's LINT0 (or the BSP directly while its APIC is
+ * disabled). */
 void irq_pic_output(struct board *b, bool level);
 
 /* For a vCPU: is an external interrupt ready for it (priority considered, IF not)? */

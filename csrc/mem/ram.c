@@ -1,7 +1,7 @@
 /* Guest RAM and ROM: one anonymous host mapping, the map of guest-physical pages, checked copies.
  *
- * Follows the i440FX address map (82441FX datasheet, PAM registers; QEMU's split of RAM at 3 GiB). Leaves out who owns a page and
- * what is dirty (mem/srat.c), and the engine's view (engine/tlb.c). */
+ * Follows the i440FX address map (82441FX datasheet, PAM registers; QEMU's split of RAM at 3 GiB). Leaves out
+ * who owns a page and what is dirty (mem/srat.c), and the engine's view (engine/tlb.c). */
 #define _GNU_SOURCE
 #include "mem/ram.h"
 
@@ -23,10 +23,12 @@ int ram_init(struct board *b)
                           (unsigned long long)b->cfg.memory);
     r->size = b->cfg.memory;
     r->low_size = r->size < RAM_LOW_MAX ? r->size : RAM_LOW_MAX;
-    r->host = mmap(NULL, r->size + RAM_ROM_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    r->host = mmap(NULL, r->size + RAM_ROM_MAX, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (r->host == MAP_FAILED) {
         r->host = NULL;
-        return board_fail(b, VMK_ENOMEM, "the host cannot map %llu bytes of guest RAM", (unsigned long long)r->size);
+        return board_fail(b, VMK_ENOMEM, "the host cannot map %llu bytes of guest RAM",
+                          (unsigned long long)r->size);
     }
     madvise(r->host, r->size, MADV_HUGEPAGE);
     return VMK_OK;
@@ -56,7 +58,8 @@ int ram_set_rom(struct board *b, const void *bytes, size_t len)
     return VMK_OK;
 }
 
-/* The ROM's last 256 KiB (or all of a smaller one) also show through closed PAM segments, aligned to the top of 1 MiB. */
+/* The ROM's last 256 KiB (or all of a smaller one) also show through closed PAM segments, aligned to the top
+ * of 1 MiB. */
 static uint64_t rom_low_offset(const struct ram *r, uint64_t gpa)
 {
     uint64_t below = PAM_END - gpa;

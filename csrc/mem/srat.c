@@ -1,5 +1,5 @@
-/* The vmkernel's account of every page: see srat.h. Owns the table and the dirty log; leaves out policy (who gets which page), which
- * is Python's. */
+/* The vmkernel's account of every page: see srat.h. Owns the table and the dirty log; leaves out policy (who
+ * gets which page), which is Python's. */
 #include "mem/srat.h"
 
 #include <stdlib.h>

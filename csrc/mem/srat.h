@@ -1,7 +1,7 @@
 /* SRAT, the system resource allocation table: the vmkernel's account of every page of a VM's memory.
  *
- * For each page: whose it is, what for, and flags. Snapshots, dirty logging, ballooning, page sharing and vMotion all read this one
- * table. (Not the ACPI table of the same name, which tells a guest about NUMA.) */
+ * For each page: whose it is, what for, and flags. Snapshots, dirty logging, ballooning, page sharing and
+ * vMotion all read this one table. (Not the ACPI table of the same name, which tells a guest about NUMA.) */
 #ifndef VMK_MEM_SRAT_H
 #define VMK_MEM_SRAT_H
 

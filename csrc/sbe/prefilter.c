@@ -5,8 +5,8 @@
  * wanted byte (and a wanted ModRM), with nothing but prefixes in front. So code without such a pattern has no
  * candidate at any alignment, and where the first pattern stands, only an instruction that starts in the run
  * of prefix bytes before it can be one. The tables hold what the current policies want: in the adaptive
- * profile nothing but 0F opcodes, so that memchr() does the work. LOCK makes a candidate of every row, so F0 is
- * looked for as well.
+ * profile nothing but 0F opcodes, so that memchr() does the work. LOCK makes a candidate of every row, so F0
+ * is looked for as well.
  */
 #include "prefilter.h"
 

@@ -1,7 +1,7 @@
 /*
- * Owns the question "does this instruction access memory through the stack segment": by an operand based on rSP or
- * rBP, or implicitly as a push or pop. Follows Intel SDM vol. 2 table 2-5 and vol. 1 §3.7.4. Leaves out 16-bit
- * addressing, where only segment limits would make the difference, and the engine has none.
+ * Owns the question "does this instruction access memory through the stack segment": by an operand based on
+ * rSP or rBP, or implicitly as a push or pop. Follows Intel SDM vol. 2 table 2-5 and vol. 1 §3.7.4. Leaves
+ * out 16-bit addressing, where only segment limits would make the difference, and the engine has none.
  */
 #include "decode.h"
 
@@ -14,7 +14,16 @@ static bool is_push_or_pop(const struct sbe_decoded *d, unsigned reg)
     if (d->map != SBE_MAP_ONE)
         return false;
     switch (d->opcode) {
-    case 0x50 ... 0x5f: case 0x68: case 0x6a: case 0x8f: case 0x9c: case 0x9d: case 0xc2: case 0xc3: case 0xc8: case 0xc9:
+    case 0x50 ... 0x5f:
+    case 0x68:
+    case 0x6a:
+    case 0x8f:
+    case 0x9c:
+    case 0x9d:
+    case 0xc2:
+    case 0xc3:
+    case 0xc8:
+    case 0xc9:
     case 0xca: case 0xcb: case 0xcf: case 0xe8:
         return true;
     case 0xff:
