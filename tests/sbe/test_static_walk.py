@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.sbe.library import load, parse_hex
 from vmm.errors import ImageError
-from vmm.sbe.elf_code import code_pointers, elf_code
-from vmm.sbe.flow import Target, flow_of
+from vmm.sbe.elf_code import code_pointers, elf_code, relative_pointers
+from vmm.sbe.flow import Target, address_taken, flow_of
 from vmm.sbe.insn_table import InsnTable
 from vmm.sbe.static_walk import Entry, Region, StaticSite, Walk, compare, walk
 
@@ -85,16 +85,39 @@ def test_flow_of_an_instruction(mnemonic: str, operands: str, falls: bool, targe
 def test_recall_names_what_was_missed(table: InsnTable) -> None:
     cli = table.by_id["CLI"]
     static = [StaticSite(0x10, 64, b"\xfa", cli), StaticSite(0x30, 64, b"\xfa", cli)]
-    recall = compare(static, [(0x10, b"\xfa"), (0x10, b"\xfa"), (0x20, b"\xfb")])
-    assert (recall.executed, recall.found, recall.missed) == (2, 1, ((0x20, b"\xfb"),))
-    assert recall.ratio == 0.5
-    assert compare([], []).ratio == 1.0
+    regions = [Region(0x10, b"\xfa"), Region(0x20, b"\xfb\x90")]
+    recall = compare(static, [(0x10, b"\xfa"), (0x10, b"\xfa"), (0x20, b"\xfb"), (0x21, b"\xf4")], regions)
+    assert (recall.executed, recall.found, recall.missed) == (3, 1, ((0x20, b"\xfb"),))
+    assert recall.rewritten == ((0x21, b"\xf4"),)
+    assert recall.ratio == 1 / 3
+    assert compare([], [], []).ratio == 1.0
 
 
 def test_code_pointers_are_aligned_and_inside(table: InsnTable) -> None:
     code = [Region(0x1000, bytes(0x100))]
     words = b"".join(n.to_bytes(8, "little") for n in (0x1010, 0x1011, 0x1100, 0x10F0, 0x1010))
     assert code_pointers(words + b"\x00", code, 64) == [Entry(0x1010, 64), Entry(0x10F0, 64)]
+
+
+def test_relative_pointers_come_from_tables_of_nothing_else() -> None:
+    code = [Region(0x1000, bytes(0x100))]
+    table = b"".join(
+        (target - 0x2000 - 4 * at).to_bytes(4, "little", signed=True)
+        for at, target in enumerate((0x1000, 0x1003, 0x10FF))
+    )
+    assert relative_pointers([Region(0x2000, table)], code, 64) == [
+        Entry(0x1000, 64),
+        Entry(0x1003, 64),
+        Entry(0x10FF, 64),
+    ]
+    assert relative_pointers([Region(0x2000, table + bytes(8))], code, 64) == []
+
+
+def test_code_whose_address_is_loaded_is_walked(table: InsnTable) -> None:
+    code = parse_hex("b8 07000100 ffe0 fa c3")  # mov eax, 0x10007; jmp eax; cli; ret
+    assert _found(walk([Region(0x10000, code)], [Entry(0x10000, 32)], table)) == [(0x10007, "CLI")]
+    assert address_taken("mov", "eax, dword ptr [rip + 0x20000]") is None
+    assert address_taken("add", "eax, 0x20000") is None
 
 
 def test_real_program_is_walked(table: InsnTable) -> None:

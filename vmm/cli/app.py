@@ -1,23 +1,20 @@
-"""The commands, tied to their names."""
+"""The typer application: help, and whatever `lean.py` leaves to it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, cast
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, cast
 
 import typer
 
-from vmm.cli.insns import insns
-from vmm.cli.models import models
-from vmm.cli.options import RunOptions, takes
-from vmm.cli.outcome import EXIT_CODES
-from vmm.cli.run import run as run_command
-from vmm.cli.sbe import SbeOptions, sbe
+from vmm.cli.commands import NAMES, command
+from vmm.cli.declare import Command, Parameter, flag_of, parameters, read_options
 from vmm.config.version import VERSION
 from vmm.errors import UsageError
 from vmm.monitor import engine_version
 
-_ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """The parser's usage error: typer does not export it, and has its parser from click or inside itself."""
 
 app = typer.Typer(
@@ -28,10 +25,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="VMware ESX rebuilt: virtual machines through scan before execution.",
 )
-app.command("run", epilog=EXIT_CODES)(takes(RunOptions)(run_command))
-app.command("sbe")(takes(SbeOptions)(sbe))
-app.command("models")(models)
-app.command("insns")(insns)
 
 
 def _show_version(wanted: bool) -> None:
@@ -51,18 +44,58 @@ def _vmm(
         raise UsageError("no command; vmm --help lists them")
 
 
-def run(arguments: Sequence[str] | None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Parse and run; UsageError, one line, for what the parser refuses."""
     try:
-        code = app(list(arguments) if arguments is not None else None, prog_name="vmm", standalone_mode=False)
-    except _ParserError as error:
+        code = app(list(arguments), prog_name="vmm", standalone_mode=False)
+    except ParserError as error:
         raise UsageError(_message(error)) from None
     except typer.Abort:
         raise KeyboardInterrupt from None
     return int(code or 0)
 
 
+def typer_function(one: Command[Any]) -> Callable[..., int]:
+    """A function with the signature that makes typer take the parameters of a command."""
+
+    def call(**words: Any) -> int:
+        given = {name: word for name, word in words.items() if word is not None}
+        return one.run(read_options(one.options, given))
+
+    known = parameters(one.options)
+    signature = [_typer_parameter(name, parameter) for name, parameter in known.items()]
+    call.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    call.__annotations__ = {each.name: each.annotation for each in signature}
+    return call
+
+
+def _typer_parameter(name: str, parameter: Parameter) -> inspect.Parameter:
+    kind, default = _kind(parameter)
+    if parameter.positional:
+        info = typer.Argument(metavar=parameter.metavar, help=parameter.help)
+    else:
+        metavar = parameter.metavar or None
+        info = typer.Option(flag_of(name), metavar=metavar, help=parameter.help, show_default=False)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+def _kind(parameter: Parameter) -> tuple[Any, Any]:
+    """Type and default by which typer hands over words: None for an option that is not given."""
+    if parameter.positional:
+        return str, inspect.Parameter.empty
+    if parameter.read is None:
+        return bool, False
+    return (list[str], []) if parameter.repeats else (str | None, None)
+
+
 def _message(error: BaseException) -> str:
     format_message = getattr(error, "format_message", None)
     text = str(format_message() if format_message else error).rstrip(".")
     return f"{text}; see vmm --help"
+
+
+for _name in NAMES:
+    _one = command(_name)
+    app.command(_name, help=_one.run.__doc__, epilog=_one.epilog or None)(typer_function(_one))

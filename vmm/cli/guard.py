@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 
 from vmm.cli.streams import ReaderGone
@@ -32,6 +31,8 @@ def guarded(command: Callable[[], int]) -> int:
         return _say("out of memory on this host; give the guest less with --memory", OUR_FAILURE)
     except Exception as error:
         if os.environ.get("VMM_DEBUG"):
+            import traceback  # noqa: PLC0415 (slow to load)
+
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
         advice = "please report it (VMM_DEBUG=1 shows where)"

@@ -8,7 +8,7 @@ from vmm.loader import BootPlan, bzimage, elf, open_image
 from vmm.loader.bzimage_header import read_header
 from vmm.loader.bzimage_payload import has_known_payload, unpack_payload
 from vmm.loader.view import ImageView
-from vmm.sbe.elf_code import code_pointers, elf_code
+from vmm.sbe.elf_code import code_pointers, elf_code, elf_tables, relative_pointers
 from vmm.sbe.static_walk import Entry, Region
 
 _TOP = 1 << 32
@@ -47,6 +47,7 @@ def _elf_code(image: ImageView) -> Code:
     if len(entries) == 1:
         # No symbols: functions are found through the tables that point to them.
         entries += code_pointers(image.data, regions, bits)
+        entries += relative_pointers(elf_tables(image.path, image.data), regions, bits)
         entries += [Entry(region.address, bits) for region in regions]
     return regions, entries
 
@@ -58,6 +59,6 @@ def _rom_code(rom: bytes) -> Code:
 
 
 def _plan_code(plan: BootPlan) -> Code:
-    regions = [Region(blob.address, blob.data) for blob in plan.blobs if blob.data]
+    regions = [Region(blob.address, bytes(blob.data)) for blob in plan.blobs if blob.data]
     start = plan.cpu.entry + (plan.cpu.cs << 4 if plan.cpu.mode == "real" else 0)
     return regions, [Entry(start, _BITS[plan.cpu.mode])]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from vmm.cli.declare import Command
 from vmm.cli.streams import STDOUT, write_text
 from vmm.monitor import cpu_models
 
 
-def models() -> int:
+@dataclass(frozen=True)
+class ModelsOptions:
+    """Nothing can be asked for."""
+
+
+def models(_options: ModelsOptions) -> int:
     """List the CPU models that --cpu takes, the default first."""
     known = cpu_models()
     width = max(len(name) for name in known)
     write_text(STDOUT, "".join(f"{name:<{width}}  {text}\n" for name, text in known.items()))
     return 0
+
+
+COMMAND = Command(ModelsOptions, models)

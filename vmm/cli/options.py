@@ -2,112 +2,67 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Any
 
-import typer
-
-from vmm.config.quantity import check_seconds, parse_port
+from vmm.cli.declare import argument, flag, option, repeated
+from vmm.config.quantity import check_seconds, parse_count, parse_port, parse_seconds
+from vmm.errors import UsageError
 from vmm.loader import Module
-
-O = TypeVar("O")  # noqa: E741
-
-
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:
-    return typer.Option(*names, help=help, metavar=metavar, show_default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """As typed; `machine_arguments` makes of it what `Machine` takes."""
 
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="Kernel or ROM; its format is found out.")]
-    append: Annotated[str, _option("--append", metavar="TEXT", help="Kernel command line.")] = ""
-    initrd: Annotated[
-        Path | None, _option("--initrd", metavar="FILE", help="Initial RAM disk, or first module.")
-    ] = None
-    module: Annotated[
-        list[str],
-        _option(
-            "--module", metavar="FILE[=ARGS]", help="Module beside a Multiboot or PVH kernel; repeatable."
-        ),
-    ] = field(default_factory=list)
-    memory: Annotated[
-        str, _option("--memory", metavar="SIZE", help="Guest RAM, such as 64M or 2G (default 512M).")
-    ] = "512M"
-    cpus: Annotated[int, _option("--cpus", metavar="N", help="Processors, 1 to 64 (default 1).")] = 1
-    cpu: Annotated[
-        str | None, _option("--cpu", metavar="MODEL", help="CPU model; vmm models lists them.")
-    ] = None
-    time: Annotated[
-        str | None,
-        _option(
-            "--time",
-            metavar="virtual|real",
-            help="Clock: virtual is the guest's own and repeatable (default), real the host's "
-            "(default with --console).",
-        ),
-    ] = None
-    until: Annotated[
-        str | None,
-        _option("--until", metavar="REGEX", help="End when serial, screen or debug console shows this."),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        _option(
-            "--timeout", metavar="SECONDS", help="Guest seconds in virtual time, wall seconds in real time."
-        ),
-    ] = None
-    sbe: Annotated[
-        str,
-        _option(
-            "--sbe",
-            metavar="full|adaptive|off",
-            help="Scan before execution: every sensitive instruction traps, only those that must (default), "
-            "nothing is rewritten.",
-        ),
-    ] = "adaptive"
-    serial: Annotated[
-        Path | None, _option("--serial", metavar="FILE", help="COM1's output, - for stdout (default).")
-    ] = None
-    screen: Annotated[
-        Path | None, _option("--screen", metavar="FILE.txt|FILE.png", help="Save the screen at the end.")
-    ] = None
-    keys: Annotated[
-        str,
-        _option(
-            "--keys",
-            metavar="TEXT",
-            help="Type from one guest second on: text with \\n \\t \\b \\e, keys {f1} {ctrl+alt+del}, "
-            "pauses {wait 2.5}, {{ for a brace.",
-        ),
-    ] = ""
-    debug_exit: Annotated[
-        str | None, _option("--debug-exit", metavar="PORT", help="A write to this port ends the run.")
-    ] = None
-    trace: Annotated[
-        str,
-        _option(
-            "--trace",
-            metavar="WHAT",
-            help="Print events to stderr: traps, exceptions, interrupts, ports, mmio, unclaimed, msr, "
-            "syscalls, ipi, all; joined by commas.",
-        ),
-    ] = ""
-    json: Annotated[
-        Path | None, _option("--json", metavar="FILE", help="Write the result there, - for stdout.")
-    ] = None
-    console: Annotated[bool, _option("--console", help="Join this terminal to COM1; Ctrl-] leaves.")] = False
-    protocol: Annotated[
-        str | None,
-        _option("--protocol", metavar="NAME", help="Insist on a boot protocol, such as pvh or linux32."),
-    ] = None
-    msr: Annotated[
-        str, _option("--msr", metavar="fault|zero", help="What unknown MSRs do (default fault).")
-    ] = "fault"
+    image: Path = argument("IMAGE", "Kernel or ROM; its format is found out.", Path)
+    append: str = option("", "TEXT", "Kernel command line.")
+    initrd: Path | None = option(None, "FILE", "Initial RAM disk, or first module.", Path)
+    module: list[str] = repeated("FILE[=ARGS]", "Module beside a Multiboot or PVH kernel; repeatable.")
+    memory: str = option("512M", "SIZE", "Guest RAM, such as 64M or 2G (default 512M).")
+    cpus: int = option(1, "N", "Processors, 1 to 64 (default 1).", parse_count)
+    cpu: str | None = option(None, "MODEL", "CPU model; vmm models lists them.")
+    time: str | None = option(
+        None,
+        "virtual|real",
+        "Clock: virtual is the guest's own and repeatable (default), real the host's "
+        "(default with --console).",
+    )
+    until: str | None = option(None, "REGEX", "End when serial, screen or debug console shows this.")
+    timeout: float | None = option(
+        None, "SECONDS", "Guest seconds in virtual time, wall seconds in real time.", parse_seconds
+    )
+    sbe: str = option(
+        "adaptive",
+        "full|adaptive|off",
+        "Scan before execution: every sensitive instruction traps, only those that must (default), "
+        "nothing is rewritten.",
+    )
+    policy: list[str] = repeated(
+        "NAME=native|trap|inline",
+        "What SBE does with one instruction, such as WBINVD=inline; vmm insns lists names and what each "
+        "allows; repeatable.",
+    )
+    serial: Path | None = option(None, "FILE", "COM1's output, - for stdout (default).", Path)
+    screen: Path | None = option(None, "FILE.txt|FILE.png", "Save the screen at the end.", Path)
+    keys: str = option(
+        "",
+        "TEXT",
+        "Type from one guest second on: text with \\n \\t \\b \\e, keys {f1} {ctrl+alt+del}, "
+        "pauses {wait 2.5}, {{ for a brace.",
+    )
+    debug_exit: str | None = option(None, "PORT", "A write to this port ends the run.")
+    trace: str = option(
+        "",
+        "WHAT",
+        "Print events to stderr: traps, exceptions, interrupts, ports, mmio, unclaimed, msr, "
+        "syscalls, ipi, all; joined by commas.",
+    )
+    json: Path | None = option(None, "FILE", "Write the result there, - for stdout.", Path)
+    console: bool = flag("Join this terminal to COM1; Ctrl-] leaves.")
+    protocol: str | None = option(None, "NAME", "Insist on a boot protocol, such as pvh or linux32.")
+    msr: str = option("fault", "fault|zero", "What unknown MSRs do (default fault).")
 
     def machine_arguments(self) -> dict[str, Any]:
         """Keyword arguments of `Machine`; UsageError for what cannot be."""
@@ -122,6 +77,7 @@ class RunOptions:
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
             "sbe": self.sbe,
+            "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),
             "msr": self.msr,
             "trace": self.trace,
@@ -135,29 +91,12 @@ def _module(text: str) -> Module:
     return Module(Path(text)) if Path(text).is_file() else Module(Path(path), args)
 
 
-def takes(options: type[O]) -> Callable[[Callable[[O], int]], Callable[..., int]]:
-    """Decorator for a command that takes the fields of the data class `options` as its parameters."""
-    hints = get_type_hints(options, include_extras=True)
-    parameters = [
-        inspect.Parameter(
-            one.name, inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name], default=_default(one)
-        )
-        for one in fields(options)  # type: ignore[arg-type]
-    ]
-
-    def decorate(command: Callable[[O], int]) -> Callable[..., int]:
-        def typed(**values: Any) -> int:
-            return command(options(**values))
-
-        typed.__name__, typed.__doc__ = command.__name__, command.__doc__
-        typed.__annotations__ = hints
-        typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return typed
-
-    return decorate
-
-
-def _default(one: Any) -> Any:
-    if one.default_factory is not MISSING:
-        return one.default_factory()
-    return inspect.Parameter.empty if one.default is MISSING else one.default
+def _policies(texts: list[str]) -> dict[str, str]:
+    """`NAME=POLICY` of each; the last one for a name holds."""
+    policies = {}
+    for text in texts:
+        name, equals, policy = text.partition("=")
+        if not equals:
+            raise UsageError(f"--policy {text}: write NAME=native, NAME=trap or NAME=inline")
+        policies[name] = policy
+    return policies

@@ -60,7 +60,7 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "tlb_flushes": stats.tlb_flushes,
             "code_invalidations": stats.code_invalidations,
         },
-        "srat": _plain(asdict(machine.srat)),
+        "srat": _plain(machine.srat._asdict()),
     }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from vmm.cli.declare import Command
 from vmm.cli.options import RunOptions
-from vmm.cli.report import run_report, to_json
+from vmm.cli.outcome import EXIT_CODES
 from vmm.cli.session import Session, summary
 from vmm.cli.streams import tell, write_text
 from vmm.machine import Outcome, RunResult
@@ -28,6 +29,8 @@ def run(options: RunOptions) -> int:
         result = session.run()
         _say_the_end(session, result)
         if options.json is not None:
+            from vmm.cli.report import run_report, to_json  # noqa: PLC0415 (few runs want it)
+
             write_text(options.json, to_json(run_report(session.machine, result, options, session.code)))
     finally:
         session.close()
@@ -42,3 +45,6 @@ def _say_the_end(session: Session, result: RunResult) -> None:
     if note := session.trace_note():
         tell(note)
     tell(summary(session.machine, result))
+
+
+COMMAND = Command(RunOptions, run, EXIT_CODES)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from vmm.cli.declare import Command, flag, flag_of
 from vmm.cli.options import RunOptions
 from vmm.cli.report import run_report, to_json
 from vmm.cli.session import Session, summary
 from vmm.cli.streams import STDOUT, check_target, tell, write_text
 from vmm.errors import UsageError
-from vmm.loader import acpi, load
+from vmm.loader import SymbolTable, acpi, load
 from vmm.machine.options import check_options
 from vmm.monitor import library
 from vmm.sbe.insn_table import InsnTable
@@ -27,10 +26,7 @@ _SHOWN_MISSES = 20
 class SbeOptions(RunOptions):
     """`--run` and the options it makes sense of."""
 
-    run: Annotated[
-        bool,
-        typer.Option("--run", help="Run the image too, as vmm run would, and compare.", show_default=False),
-    ] = False
+    run: bool = flag("Run the image too, as vmm run would, and compare.")
 
 
 def sbe(options: SbeOptions) -> int:
@@ -61,7 +57,7 @@ def _check(options: SbeOptions) -> None:
     plain = SbeOptions(image=options.image)
     for one in fields(options):
         if one.name not in _ALWAYS and getattr(options, one.name) != getattr(plain, one.name):
-            raise UsageError(f"--{one.name.replace('_', '-')} is for runs; add --run")
+            raise UsageError(f"{flag_of(one.name)} is for runs; add --run")
 
 
 def _walk(options: SbeOptions) -> tuple[list[Region], Walk]:
@@ -123,8 +119,8 @@ def _compared(options: SbeOptions, regions: list[Region], found: Walk) -> int:
         tell(summary(session.machine, result))
         executed = [(site.pc, site.code) for site in session.machine.sites]
         inside = [(pc, code) for pc, code in executed if any(r.address <= pc < r.end for r in regions)]
-        recall = compare(found.sites, inside)
-        for line in _recall_lines(found, recall, len(executed) - len(inside)):
+        recall = compare(found.sites, inside, regions)
+        for line in _recall_lines(found, recall, len(executed) - len(inside), session.machine.symbols):
             tell(line)
         if options.json is not None:
             report = {
@@ -138,13 +134,17 @@ def _compared(options: SbeOptions, regions: list[Region], found: Walk) -> int:
     return session.code
 
 
-def _recall_lines(found: Walk, recall: Recall, elsewhere: int) -> Sequence[str]:
+def _recall_lines(found: Walk, recall: Recall, elsewhere: int, symbols: SymbolTable | None) -> Sequence[str]:
     lines = [
         _walk_line(found),
         f"vmm: execution met {recall.executed} sites in the image, the walk knew {recall.found} "
-        f"({recall.ratio:.1%}); {elsewhere} more lie outside it",
+        f"({recall.ratio:.1%}); {len(recall.rewritten)} the guest had written over, {elsewhere} more lie "
+        "outside the image",
     ]
-    lines += [f"vmm: missed {address:#x} {code.hex(' ')}" for address, code in recall.missed[:_SHOWN_MISSES]]
+    lines += [
+        f"vmm: missed {address:#x} {code.hex(' ')} {symbols.name(address) if symbols else ''}".rstrip()
+        for address, code in recall.missed[:_SHOWN_MISSES]
+    ]
     if len(recall.missed) > _SHOWN_MISSES:
         lines.append(f"vmm: and {len(recall.missed) - _SHOWN_MISSES} more; --json lists all")
     return lines
@@ -157,4 +157,8 @@ def _recall_report(recall: Recall, elsewhere: int) -> dict[str, Any]:
         "ratio": recall.ratio,
         "outside_image": elsewhere,
         "missed": [{"address": address, "bytes": code.hex()} for address, code in recall.missed],
+        "rewritten": [{"address": address, "bytes": code.hex()} for address, code in recall.rewritten],
     }
+
+
+COMMAND = Command(SbeOptions, sbe)

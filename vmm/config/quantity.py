@@ -31,6 +31,22 @@ def parse_port(text: str) -> int:
     return port
 
 
+def parse_count(text: str) -> int:
+    """A whole number; UsageError for anything else."""
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is not a whole number") from None
+
+
+def parse_seconds(text: str) -> float:
+    """A number of seconds; UsageError for anything else. `check_seconds` says if it can be waited for."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"'{text}' is not a number of seconds") from None
+
+
 def check_seconds(value: float, what: str) -> float:
     """`value` if it is a time span that can be waited for; UsageError naming `what` otherwise."""
     if not (math.isfinite(value) and 0 < value <= 1e9):

@@ -73,7 +73,7 @@ def _enter_loaded(view: ImageView, request: BootRequest, header: BzHeader, proto
 
 def _place_kernel(layout: Layout, view: ImageView, header: BzHeader) -> None:
     """The protected-mode part, and behind it the memory the kernel will use before it knows the map."""
-    kernel = view.data[header.kernel_offset :]
+    kernel = memoryview(view.data)[header.kernel_offset :]
     end = header.load_address + len(kernel)
     used_until = header.runtime_start + header.init_size
     if used_until > end:

@@ -6,6 +6,8 @@ own last field). It bounds the decompression and proves it complete.
 
 from __future__ import annotations
 
+from mmap import mmap
+
 from vmm.loader.bzimage_header import BzHeader
 from vmm.loader.codecs import CODECS, Codec, DecompressError, decompress, find_codec
 from vmm.loader.view import MAX_IMAGE, ImageView
@@ -19,7 +21,7 @@ def unpack_payload(view: ImageView, header: BzHeader) -> ImageView:
         raise view.error(
             "the kernel carries no payload to decompress", offset=0x24C, remedy="boot it as linux32"
         )
-    data = view.bytes_at(header.payload_offset, header.payload_size, "the compressed kernel")
+    data = view.window(header.payload_offset, header.payload_size, "the compressed kernel")
     codec = find_codec(data)
     if codec is None:
         names = ", ".join(codec.name for codec in CODECS)
@@ -37,7 +39,7 @@ def has_known_payload(view: ImageView, header: BzHeader) -> bool:
     return bool(header.payload_size) and find_codec(start) is not None
 
 
-def _unpack(view: ImageView, header: BzHeader, codec: Codec, data: bytes) -> bytes:
+def _unpack(view: ImageView, header: BzHeader, codec: Codec, data: memoryview) -> bytes | mmap:
     size = int.from_bytes(data[-SIZE_FIELD:], "little")
     end = header.payload_offset + len(data)
     if not 0 < size <= MAX_IMAGE:

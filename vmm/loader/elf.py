@@ -108,9 +108,9 @@ class Elf:
             remedy="check ENTRY() and link",
         )
 
-    def content(self, segment: Segment) -> bytes:
+    def content(self, segment: Segment) -> memoryview:
         """The bytes of a segment that are in the file."""
-        return self.view.bytes_at(segment.offset, segment.filesz, segment.what)
+        return self.view.window(segment.offset, segment.filesz, segment.what)
 
     def sections(self) -> tuple[Section, ...]:
         """The section headers; ImageError when the table is not all there."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from vmm.errors import ImageError
 from vmm.loader.memory_map import HIGH_RAM_BASE, LOW_RAM_END, MIB
 from vmm.loader.plan import Blob, BootRequest, Region, RegionKind
-from vmm.loader.view import ImageView
+from vmm.loader.view import Buffer, ImageView
 
 PAGE = 4096
 
@@ -59,7 +59,7 @@ class Layout:
             insort(self._taken, (address, end, what))
 
     def fixed(
-        self, address: int, data: bytes, what: str, *, size: int = 0, offset: int | None = None
+        self, address: int, data: Buffer, what: str, *, size: int = 0, offset: int | None = None
     ) -> None:
         """Place `data` at an address the image dictates, zero-filled up to `size`."""
         size = max(size, len(data))
@@ -75,7 +75,7 @@ class Layout:
         self._blobs[index] = replace(blob, data=data)
 
     def up(
-        self, data: bytes, what: str, *, low: int, align: int = 16, size: int = 0, high: int = HIGH_RAM_BASE
+        self, data: Buffer, what: str, *, low: int, align: int = 16, size: int = 0, high: int = HIGH_RAM_BASE
     ) -> int:
         """Place `data` at the lowest free aligned address in [low, high); return the address."""
         size = max(size, len(data))
@@ -85,7 +85,7 @@ class Layout:
         self.fixed(address, data, what, size=size)
         return address
 
-    def down(self, data: bytes, what: str, *, low: int, high: int, align: int = PAGE) -> int:
+    def down(self, data: Buffer, what: str, *, low: int, high: int, align: int = PAGE) -> int:
         """Place `data` at the highest free aligned address in [low, high); return the address."""
         for start, end in reversed(list(self._gaps(low, high))):
             address = (end - len(data)) // align * align
@@ -95,7 +95,7 @@ class Layout:
         raise self._no_room(len(data), what, low, high)
 
     def handoff(
-        self, data: bytes, what: str, *, align: int = 16, size: int = 0, prefer: int = HANDOFF_LOW
+        self, data: Buffer, what: str, *, align: int = 16, size: int = 0, prefer: int = HANDOFF_LOW
     ) -> int:
         """Place a hand-off structure in conventional memory, from `prefer` up if there is room."""
         size = max(size, len(data))

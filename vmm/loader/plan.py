@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from vmm.loader.symbols import SymbolTable
+from vmm.loader.view import Buffer
 
 
 class RegionKind(IntEnum):
@@ -44,7 +45,7 @@ class Blob:
     """Bytes to put at `address`; `size` >= len(data), the rest is zero (a segment's BSS)."""
 
     address: int
-    data: bytes
+    data: Buffer
     size: int
     what: str
 

@@ -32,7 +32,7 @@ def plan(view: ImageView, request: BootRequest) -> BootPlan:
     """The whole file is the ROM; the guest gets nothing else from us."""
     refuse(request, "rom", "append", "initrd", "modules")
     cpu = CpuState("reset", 0xFFFFFFF0, {})
-    return BootPlan("rom", view.path, (), cpu, view.data, None, ())
+    return BootPlan("rom", view.path, (), cpu, view.data[:], None, ())
 
 
 FORMAT = Format("rom", ("rom",), probe, plan)

@@ -14,6 +14,7 @@ from vmm.loader.view import read_file
 MAX_SYSTEM_MAP = 64 << 20
 MAX_SYMBOL_TABLE = 64 << 20
 MAX_NAME = 1024
+MAX_OFFSET = 16 << 10
 STT_NOTYPE, STT_OBJECT, STT_FUNC = 0, 1, 2
 
 _SYSTEM_MAP_LINE = re.compile(rb"([0-9a-fA-F]{1,16}) [a-zA-Z?] (\S+)(?:\t\[\S+\])?\s*\Z")
@@ -43,6 +44,13 @@ class SymbolTable(Mapping[str, int]):
         """(name, offset) of the nearest symbol at or below `address`; None below the first one."""
         index = bisect_right(self._addresses, address) - 1
         return (self._names[index], address - self._addresses[index]) if index >= 0 else None
+
+    def name(self, address: int) -> str:
+        """`symbol+0x12` for an address; empty for one that is in no symbol, or far behind the last."""
+        found = self.lookup(address)
+        if found is None or found[1] > MAX_OFFSET:
+            return ""
+        return f"{found[0]}+{found[1]:#x}" if found[1] else found[0]
 
 
 def from_elf(elf: Elf) -> SymbolTable | None:

@@ -6,10 +6,14 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 from vmm.errors import ImageError
+
+Buffer = bytes | memoryview | mmap
+"""Content of guest memory: parts of large images are windows into them, not copies."""
 
 MAX_IMAGE = 1 << 30
 """Files, and what they decompress to, are refused beyond this: no kernel is near it."""
@@ -22,7 +26,7 @@ class ImageView:
     offset in a message is never mistaken for one in the file.
     """
 
-    def __init__(self, path: Path, data: bytes, inside: str = "") -> None:
+    def __init__(self, path: Path, data: bytes | mmap, inside: str = "") -> None:
         self.path = path
         self.data = data
         self.inside = inside
@@ -37,13 +41,17 @@ class ImageView:
 
     def bytes_at(self, offset: int, size: int, what: str) -> bytes:
         """`size` bytes from `offset`; ImageError naming `what` when they are not all there."""
+        return bytes(self.window(offset, size, what))
+
+    def window(self, offset: int, size: int, what: str) -> memoryview:
+        """As `bytes_at`, without a copy: for what may have megabytes."""
         if offset < 0 or size < 0 or offset + size > len(self.data):
             raise self.error(
                 f"{what} needs {size} bytes here, but the image ends at {len(self.data):#x}",
                 offset=offset,
                 remedy="is the file truncated?",
             )
-        return self.data[offset : offset + size]
+        return memoryview(self.data)[offset : offset + size]
 
     def unpack(self, layout: str, offset: int, what: str) -> tuple[Any, ...]:
         """Fields of the `struct` format `layout` at `offset`; ImageError when it passes the end."""
@@ -59,7 +67,7 @@ class ImageView:
 
     def starts_with(self, magic: bytes, offset: int = 0) -> bool:
         """Whether `magic` stands at `offset`; False, not an error, past the end."""
-        return self.data.startswith(magic, offset)
+        return self.data[offset : offset + len(magic)] == magic
 
     def find_aligned(self, magic: bytes, step: int, limit: int) -> Iterator[int]:
         """Offsets below `limit`, multiples of `step`, where `magic` stands whole."""
@@ -77,13 +85,14 @@ def read_file(path: Path, what: str, limit: int = MAX_IMAGE) -> bytes:
     opened: opening or reading one may never end.
     """
     try:
-        _check_kind(path, path.stat(), what, limit)
+        info = path.stat()
+        _check_kind(path, info, what, limit)
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(info.st_size + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ImageError(path, f"cannot read the {what}: {reason}") from None
-    if not 0 < len(data) <= limit:
+    if len(data) != info.st_size:
         raise ImageError(path, f"the {what} changed its size while it was read", remedy="try again")
     return data
 

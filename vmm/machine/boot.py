@@ -5,6 +5,7 @@ from __future__ import annotations
 from vmm.loader import BootPlan, acpi, fwcfg, load, memory_map
 from vmm.loader.acpi import mptable
 from vmm.machine.options import MachineOptions
+from vmm.machine.policies import set_policies
 from vmm.monitor import Boot, CpuMode, Monitor
 
 _MODES = {
@@ -39,6 +40,7 @@ def _load(monitor: Monitor, plan: BootPlan, options: MachineOptions, tables: acp
         monitor.ram_write(blob.address, blob.data)
     for key, data in fwcfg.build(options.cpus, memory_map(options.memory)):
         monitor.add_fwcfg(key, data)
+    set_policies(monitor, options.policies)
     monitor.boot(_boot_state(plan))
 
 

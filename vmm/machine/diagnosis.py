@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 EVENTS = 32
 _INSTRUCTIONS = 8
 _STACK_WORDS = 16
-_MAX_OFFSET = 16 << 10
 _HLT = b"\xf4"
 
 _SHOWN = frozenset({TraceKind.TRAP, TraceKind.EXCEPTION, TraceKind.INTERRUPT})
@@ -53,10 +52,7 @@ class Diagnosis:
 
     def name(self, address: int) -> str:
         """`symbol+0x12` for an address, or nothing."""
-        found = self.symbols.lookup(address) if self.symbols else None
-        if found is None or found[1] > _MAX_OFFSET:
-            return ""
-        return f"{found[0]}+{found[1]:#x}" if found[1] else found[0]
+        return self.symbols.name(address) if self.symbols else ""
 
     def _register_lines(self) -> Iterator[str]:
         registers = self.registers

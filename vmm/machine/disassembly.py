@@ -5,10 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-import capstone
-
-_MODES = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
-
 
 class Instruction(NamedTuple):
     """One instruction; `text` is `(bad)` for a byte that begins none."""
@@ -33,4 +29,8 @@ def disassemble(code: bytes, address: int, bits: int, count: int) -> list[Instru
 
 @cache
 def _decoder(bits: int) -> Any:
-    return capstone.Cs(capstone.CS_ARCH_X86, _MODES[bits])
+    # Here, not above: the binding is slow to load, and most guests live.
+    import capstone  # noqa: PLC0415
+
+    modes = {16: capstone.CS_MODE_16, 32: capstone.CS_MODE_32, 64: capstone.CS_MODE_64}
+    return capstone.Cs(capstone.CS_ARCH_X86, modes[bits])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from vmm.config.quantity import check_seconds
 from vmm.errors import UsageError
@@ -14,7 +13,7 @@ from vmm.machine.boot import power_on
 from vmm.machine.disassembly import Instruction, disassemble
 from vmm.machine.keyboard import Keyboard
 from vmm.machine.memory import Memory
-from vmm.machine.options import MachineOptions, ModuleLike, PathLike, check_options
+from vmm.machine.options import NONE, MachineOptions, ModuleLike, PathLike, check_options
 from vmm.machine.run import FINAL, Limits, Outcome, RunLoop, RunResult
 from vmm.machine.screen import Screen
 from vmm.machine.serial import OutputChannel, SerialPort
@@ -22,6 +21,9 @@ from vmm.machine.state_hash import state_sha256
 from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
 from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
 from vmm.monitor.vm import FOREVER, TRACE_RING
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Until = Pattern | Callable[["Machine"], bool]
 
@@ -34,10 +36,12 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `debug_exit` a port: what is
-    written there ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to
-    record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is
-    the date at power-on, by default 2000-01-01 in virtual time and now in real time.
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
+    single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
+    what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
+    `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
+    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
+    at power-on, by default 2000-01-01 in virtual time and now in real time.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -54,6 +58,7 @@ class Machine:
         cpu: str | None = None,
         time: str = "virtual",
         sbe: str = "adaptive",
+        policies: Mapping[str, str] = NONE,
         debug_exit: int | None = None,
         msr: str = "fault",
         trace: str | Iterable[str] = (),
@@ -70,6 +75,7 @@ class Machine:
             cpu=cpu,
             time=time,
             sbe=sbe,
+            policies=policies,
             debug_exit=debug_exit,
             msr=msr,
             trace=trace,

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
 
 from vmm.config.quantity import parse_size
 from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
+from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
 from vmm.monitor import MAX_CPUS, Config, Profile, TimeMode, TraceKind, cpu_models
 
-VIRTUAL_RTC = datetime(2000, 1, 1, tzinfo=UTC)
-"""What the RTC shows at power-on in virtual time: the same in every run."""
+if TYPE_CHECKING:
+    from datetime import datetime
+
+VIRTUAL_RTC = 946_684_800
+"""What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
 
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
 MSR_POLICIES = {"fault": False, "zero": True}
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 T = TypeVar("T")
 PathLike = str | os.PathLike[str]
@@ -41,6 +47,7 @@ class MachineOptions:
     cpu: str
     time: TimeMode
     sbe: Profile
+    policies: tuple[Choice, ...]
     debug_exit: int | None
     msr_ignore: bool
     trace: frozenset[TraceKind]
@@ -86,6 +93,7 @@ def check_options(
     cpu: str | None = None,
     time: str = "virtual",
     sbe: str = "adaptive",
+    policies: Mapping[str, str] = NONE,
     debug_exit: int | None = None,
     msr: str = "fault",
     trace: str | Iterable[str] = (),
@@ -104,6 +112,7 @@ def check_options(
         cpu=_cpu_model(cpu),
         time=mode,
         sbe=_choice("SBE profile", sbe, PROFILES),
+        policies=check_policies(policies),
         debug_exit=_port(debug_exit),
         msr_ignore=_choice("policy for MSRs", msr, MSR_POLICIES),
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
@@ -154,7 +163,9 @@ def _port(port: int | None) -> int | None:
 
 def _rtc(rtc: datetime | None, mode: TimeMode) -> int:
     if rtc is None:
-        return int(VIRTUAL_RTC.timestamp()) if mode is TimeMode.VIRTUAL else int(time.time())
+        return VIRTUAL_RTC if mode is TimeMode.VIRTUAL else int(time.time())
+    from datetime import UTC  # noqa: PLC0415 (slow to load; whoever has a date has loaded it)
+
     seconds = int((rtc if rtc.tzinfo else rtc.replace(tzinfo=UTC)).timestamp())
     if seconds < 0:
         raise UsageError(f"the RTC cannot show {rtc:%Y-%m-%d}: give a date from 1970 on")

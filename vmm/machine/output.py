@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hashlib
 
 WINDOW = 8 << 20
 """Bytes kept at least; older ones are only counted and hashed."""
@@ -15,7 +18,8 @@ class OutputLog:
     def __init__(self) -> None:
         self._kept = bytearray()
         self._dropped = 0
-        self._hash = hashlib.sha256()
+        self._hash: hashlib._Hash | None = None
+        self._hashed = 0
         self.matched = 0
         """Where the last sign that was waited for ended: the next wait begins there."""
         self.listeners: list[Callable[[bytes], None]] = []
@@ -23,8 +27,8 @@ class OutputLog:
     def append(self, data: bytes) -> None:
         """More from the guest."""
         self._kept += data
-        self._hash.update(data)
         if len(self._kept) > 2 * WINDOW:
+            self._catch_up()
             excess = len(self._kept) - WINDOW
             del self._kept[:excess]
             self._dropped += excess
@@ -39,7 +43,17 @@ class OutputLog:
     @property
     def sha256(self) -> str:
         """Hash of every byte the guest has sent."""
-        return self._hash.hexdigest()
+        return self._catch_up().hexdigest()
+
+    def _catch_up(self) -> hashlib._Hash:
+        """The hash of everything up to now: made late, because most runs never ask for it."""
+        if self._hash is None:
+            import hashlib  # noqa: PLC0415 (slow to load)
+
+            self._hash = hashlib.sha256()
+        self._hash.update(memoryview(self._kept)[self._hashed - self._dropped :])
+        self._hashed = self.length
+        return self._hash
 
     @property
     def data(self) -> bytes:

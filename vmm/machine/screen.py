@@ -33,7 +33,7 @@ class Screen:
         from vmm.console.screen import TextScreen  # noqa: PLC0415
 
         raw = self._monitor.screen()
-        return TextScreen(**{name: getattr(raw, name) for name in raw.__slots__})
+        return TextScreen(**raw._asdict())
 
     def save(self, path: str | Path) -> None:
         """Write `.txt` (UTF-8) or `.png`; UsageError for another name or a graphics mode, HostError if it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from vmm.errors import UsageError
@@ -15,6 +14,8 @@ _RUN_PAGES = 256
 
 def state_sha256(monitor: Monitor) -> str:
     """SHA-256 of the saved state, then of number and content of each written page in ascending order."""
+    import hashlib  # noqa: PLC0415 (slow to load, and few runs want it)
+
     state = hashlib.sha256(monitor.save_state())
     ram_pages = monitor.config.memory // _PAGE
     for first, count in _runs([page for page in monitor.written_pages() if page < ram_pages]):

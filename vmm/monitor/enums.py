@@ -37,6 +37,14 @@ class Profile(IntEnum):
     OFF = 2
 
 
+class Policy(IntEnum):
+    """What becomes of a sensitive instruction: it runs as it is, traps, or gives way to its inline form."""
+
+    NATIVE = 0
+    TRAP = 1
+    INLINE = 2
+
+
 class CpuMode(IntEnum):
     """State the boot processor starts in."""
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from vmm.errors import HostError
 
+
+def _preload_capstone() -> None:
+    """Load the library that the extension is linked with, which then takes it by its SONAME.
+
+    Not `import capstone`: the binding spends longer on tables for other processors than a small guest runs.
+    Where the package is missing, the extension's own error says so.
+    """
+    spec = importlib.util.find_spec("capstone")
+    if spec is not None and spec.origin is not None:
+        path = Path(spec.origin).parent / "lib" / "libcapstone.so"
+        if path.exists():
+            ctypes.CDLL(str(path))
+
+
 try:
-    # Capstone first: it loads the shared library that the extension is linked with.
-    import capstone  # noqa: F401
+    _preload_capstone()
 
     from vmm._vmk import ffi as _ffi
     from vmm._vmk import lib as _lib
-except ImportError as error:
+except (ImportError, OSError) as error:
     raise HostError(f"the monitor cannot be loaded ({error}); run make build or pip install .") from None
 
 ffi: Any = _ffi

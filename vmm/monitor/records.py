@@ -1,11 +1,14 @@
-"""What goes to the C side and comes from it, as plain data. Times are ns of VM time, addresses are bytes."""
+"""What goes to the C side and comes from it, as plain data. Times are ns of VM time, addresses are bytes.
+
+Named tuples: data classes take ten times as long to define, and every run waits for that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from vmm.monitor.enums import CpuMode, ExitReason, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.enums import CpuMode, ExitReason, Policy, Profile, Request, TimeMode, TraceKind
 
 REGISTER_NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -17,8 +20,7 @@ _CODE_LONG, _CODE_BIG = 1 << 21, 1 << 22
 _EFER_LMA = 1 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """A VM to be made. `memory` is bytes, a multiple of 4096; `rtc_epoch` seconds since 1970 at power-on;
     `cpu_model` a row of `cpu_models()`; `quantum` instructions per CPU's turn, 0 for the default; `trace` the
     kinds of event recorded beside traps, exceptions and interrupts."""
@@ -35,8 +37,7 @@ class Config:
     trace: frozenset[TraceKind] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(NamedTuple):
     """State of the boot processor; `registers` by name, absent ones are 0."""
 
     mode: CpuMode
@@ -49,8 +50,7 @@ class Boot:
     ds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """Why a run ended; `request` and `value` are set for REQUEST, `cpu` is whose turn it was."""
 
     reason: ExitReason
@@ -59,8 +59,7 @@ class Exit:
     cpu: int
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A segment register with its hidden part; `flags` are descriptor bits 8 to 23 at their place."""
 
     selector: int
@@ -118,8 +117,7 @@ class Registers:
         return (self.segments["ss"].base + (self.general["rsp"] & mask)) & 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """Counters since power-on. The mappings hold only what is not zero: `traps` by class of instruction,
     `exceptions` and `interrupts` by vector."""
 
@@ -146,22 +144,22 @@ class Stats:
     sbe_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A rewritten instruction: linear address, what it was and what the engine fetches instead."""
+class Site(NamedTuple):
+    """A rewritten instruction: linear address, what it was, what became of it, what the engine fetches
+    instead. `hits` counts traps: an inline form makes none."""
 
     pc: int
     mnemonic: str
     class_name: str
     bits: int
     cpl: int
+    policy: Policy
     code: bytes
     replacement: bytes
     hits: int
 
 
-@dataclass(frozen=True, slots=True)
-class SratSummary:
+class SratSummary(NamedTuple):
     """The vmkernel's account of this VM's pages: the system resource allocation table, not the ACPI table of
     that name. `pages` counts by purpose."""
 
@@ -173,8 +171,7 @@ class SratSummary:
     pinned: int
 
 
-@dataclass(frozen=True, slots=True)
-class TraceEvent:
+class TraceEvent(NamedTuple):
     """Something the VM did at `time`; a, b and c are as `TraceKind` says."""
 
     time: int
@@ -185,8 +182,7 @@ class TraceEvent:
     c: int
 
 
-@dataclass(frozen=True, slots=True)
-class RawScreen:
+class RawScreen(NamedTuple):
     """The VGA's text screen as its registers say; fields as in `vmm.console.screen.TextScreen`."""
 
     columns: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from vmm.monitor.enums import ExitReason, Request, SratPurpose, TraceKind
+from vmm.monitor.enums import ExitReason, Policy, Request, SratPurpose, TraceKind
 from vmm.monitor.library import insn_mnemonics, trap_classes
 from vmm.monitor.records import (
     REGISTER_NAMES,
@@ -81,6 +81,7 @@ def site_of(raw: Any) -> Site:
         class_name=trap_classes()[raw.cls],
         bits=_MODE_BITS[raw.mode],
         cpl=raw.cpl,
+        policy=Policy(raw.policy),
         code=bytes(raw.bytes)[: raw.len],
         replacement=bytes(raw.replacement)[: raw.len],
         hits=raw.hits,

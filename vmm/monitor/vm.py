@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from mmap import mmap
 from types import TracebackType
 from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
 from vmm.monitor import unpack
 from vmm.monitor.check import creation_failure, failure
-from vmm.monitor.enums import Channel
+from vmm.monitor.enums import Channel, Policy
 from vmm.monitor.library import ffi, lib, text_of
 from vmm.monitor.records import (
     REGISTER_NAMES,
@@ -34,6 +35,7 @@ _ERROR_TEXT = 256
 _OUTPUT_CHUNK = 1 << 16
 _SCREEN_CELLS = 16384
 _FONT_PLANE = 65536
+_CODE_MODES = {16: 0, 32: 1, 64: 2}
 _ALL_CHANNELS = sum(1 << channel for channel in Channel)
 
 
@@ -84,10 +86,12 @@ class Monitor:
 
     # Loading
 
-    def ram_write(self, gpa: int, data: bytes) -> None:
+    def ram_write(self, gpa: int, data: bytes | memoryview | mmap) -> None:
         """Write guest-physical memory; UsageError where it is not all writable memory."""
-        _check_range(gpa, len(data))
-        self._check(lib.vmk_ram_write(self._vm(), gpa, data, len(data)), "writing guest memory")
+        length = len(data)
+        _check_range(gpa, length)
+        # Not copied on the way: a kernel may have tens of megabytes.
+        self._check(lib.vmk_ram_write(self._vm(), gpa, ffi.from_buffer(data), length), "writing guest memory")
 
     def ram_read(self, gpa: int, length: int) -> bytes:
         """Read guest-physical memory; UsageError where it is not all memory."""
@@ -122,6 +126,15 @@ class Monitor:
         for index, name in enumerate(REGISTER_NAMES):
             raw.reg[index] = boot.registers.get(name, 0)
         self._check(lib.vmk_boot(self._vm(), raw), "setting the boot processor")
+
+    def set_inline(self, insn: int, bits: int, code: bytes) -> None:
+        """Give the bytes that stand for row `insn` of the instruction table in code of 16, 32 or 64 bits."""
+        mode = _CODE_MODES[bits]
+        self._check(lib.vmk_sbe_set_inline(self._vm(), insn, mode, code, len(code)), "setting an inline form")
+
+    def set_policy(self, insn: int, policy: Policy) -> None:
+        """What becomes of row `insn`; UsageError if the row does not allow it. Before the first `run`."""
+        self._check(lib.vmk_sbe_set_policy(self._vm(), insn, policy), "setting a policy")
 
     # Running
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
+from mmap import mmap
 from pathlib import Path
 
 from elftools.common.exceptions import ELFError
@@ -16,33 +18,41 @@ from vmm.errors import ImageError
 from vmm.sbe.static_walk import Entry, Region
 
 _WIDTHS = {"EM_386": 32, "EM_X86_64": 64}
+_LOADED_CODE = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_EXECINSTR
+_TABLE_SHARE = 0.9
 
 
-def elf_code(path: Path, data: bytes) -> tuple[list[Region], list[Entry]]:
+def elf_code(path: Path, data: bytes | mmap) -> tuple[list[Region], list[Entry]]:
     """Code at its virtual addresses, and the entry point followed by every function symbol.
 
     Code is the executable sections, or the executable segments where sections were stripped: those hold
     constants too, which `code_pointers` would take for functions. `path` is for messages only. Raises
     ImageError if `data` is no ELF file for x86 or lies about where things are.
     """
-    try:
+    with _reading(path):
         elf = ELFFile(BytesIO(data))
         bits = _WIDTHS[elf["e_machine"]]
         regions = _code_sections(elf) or _code_segments(elf)
         addresses = dict.fromkeys([elf["e_entry"], *_functions(elf)])
+        return regions, [Entry(address, bits) for address in addresses]
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What the ELF library raises for a broken file, as ImageError."""
+    try:
+        yield
     except KeyError as error:
         raise ImageError(path, f"machine {error} is not x86", remedy="give an x86 image") from error
     except (ELFError, ValueError, OverflowError, AttributeError, TypeError) as error:
         raise ImageError(path, f"broken ELF file: {error}", remedy="rebuild or copy it again") from error
-    return regions, [Entry(address, bits) for address in addresses]
 
 
 def _code_sections(elf: ELFFile) -> list[Region]:
-    wanted = SH_FLAGS.SHF_ALLOC | SH_FLAGS.SHF_EXECINSTR
     return [
         Region(section["sh_addr"], section.data())
         for section in elf.iter_sections("SHT_PROGBITS")
-        if section["sh_flags"] & wanted == wanted and section["sh_size"]
+        if section["sh_flags"] & _LOADED_CODE == _LOADED_CODE and section["sh_size"]
     ]
 
 
@@ -64,7 +74,9 @@ def _functions(elf: ELFFile) -> list[int]:
     ]
 
 
-def code_pointers(data: bytes, code: Sequence[Region], bits: int, *, alignment: int = 16) -> list[Entry]:
+def code_pointers(
+    data: bytes | mmap, code: Sequence[Region], bits: int, *, alignment: int = 16
+) -> list[Entry]:
     """Entries that words of `data` point to: for images without symbols, which call through tables.
 
     A word counts if it is the address of an `alignment`-aligned byte of `code`; compilers align functions so.
@@ -74,6 +86,35 @@ def code_pointers(data: bytes, code: Sequence[Region], bits: int, *, alignment: 
     return [
         Entry(word, bits) for word in dict.fromkeys(words) if word % alignment == 0 and _within(word, code)
     ]
+
+
+def relative_pointers(tables: Iterable[Region], code: Sequence[Region], bits: int) -> list[Entry]:
+    """Entries that tables of 32-bit offsets, each counted from its own place, lead to.
+
+    Kernels have such tables of instructions: where the unwinder's state changes (every function's start is
+    one), where jumps and locks are patched. A section is one if nearly all of its words lead into `code`:
+    in others a small negative number would look like an offset.
+    """
+    spans = [(region.address, region.end) for region in code]
+    found: dict[int, None] = {}
+    for table in tables:
+        words = [offset for (offset,) in struct.iter_unpack("<i", table.data[: len(table.data) // 4 * 4])]
+        targets = (table.address + 4 * index + offset for index, offset in enumerate(words))
+        leading = [target for target in targets if any(start <= target < end for start, end in spans)]
+        if len(leading) > _TABLE_SHARE * len(words):
+            found.update(dict.fromkeys(leading))
+    return [Entry(target, bits) for target in found]
+
+
+def elf_tables(path: Path, data: bytes | mmap) -> list[Region]:
+    """What is loaded beside code, section by section; nothing where there are no sections. Raises ImageError
+    as `elf_code` does."""
+    with _reading(path):
+        return [
+            Region(section["sh_addr"], section.data())
+            for section in ELFFile(BytesIO(data)).iter_sections("SHT_PROGBITS")
+            if section["sh_flags"] & _LOADED_CODE == SH_FLAGS.SHF_ALLOC and section["sh_size"]
+        ]
 
 
 def _within(address: int, regions: Iterable[Region]) -> bool:

@@ -7,6 +7,9 @@ from enum import Enum, auto
 
 _TRANSFERS = frozenset({"jmp", "call", "loop", "loope", "loopne", "jcxz", "jecxz", "jrcxz"})
 _FAR = frozenset({"ljmp", "lcall"})
+_LOADS = frozenset({"mov", "movabs", "push"})
+# 16-bit code loads numbers of every value, and none of them is a linear address.
+_LOWEST_TAKEN = 0x10000
 # INT3 pads functions, UD2 follows what never returns: code behind them is reached from elsewhere.
 _DEAD_ENDS = frozenset(
     {"ret", "retf", "retfq", "iret", "iretd", "iretq", "sysret", "sysretq", "sysexit", "sysexitq"}
@@ -34,6 +37,17 @@ class Flow:
 
 STRAIGHT = Flow(falls_through=True)
 _STOP = Flow(falls_through=False)
+
+
+def address_taken(mnemonic: str, operands: str) -> int | None:
+    """The number that an instruction loads, if it may be the address of code to be jumped to later."""
+    if mnemonic not in _LOADS:
+        return None
+    last = operands.rpartition(" ")[2]
+    if not last.startswith("0x") or last.endswith("]"):
+        return None
+    number = int(last, 16)
+    return number if number >= _LOWEST_TAKEN else None
 
 
 def flow_of(mnemonic: str, operands: str) -> Flow:

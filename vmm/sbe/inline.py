@@ -35,8 +35,13 @@ def assemble(text: str, bits: int) -> bytes:
 
 
 def inline_forms(table: InsnTable) -> Iterator[InlineForm]:
-    """Every inline form of the table, in each width of code its row may be rewritten in."""
+    """Every inline form of the table."""
     for row in table.rows:
-        for bits in _KEYSTONE_MODES:
-            if row.inline_asm is not None and str(bits) in row.trap_modes:
-                yield InlineForm(row, bits, assemble(row.inline_asm, bits))
+        yield from forms_of(row)
+
+
+def forms_of(row: Insn) -> Iterator[InlineForm]:
+    """The inline forms of a row, one for each width of code it may be rewritten in."""
+    for bits in _KEYSTONE_MODES:
+        if row.inline_asm is not None and str(bits) in row.trap_modes:
+            yield InlineForm(row, bits, assemble(row.inline_asm, bits))

@@ -1,8 +1,9 @@
 """The static walk: sensitive instructions that an image's entry points reach, found without running it.
 
-Recursive descent: follow direct jumps, calls and fall-through, decode nothing else. What only an indirect
-jump reaches is missed unless the caller names it as an entry (symbols, code pointers); `compare` says how
-much that was, against the sites that an execution found.
+Recursive descent: follow direct jumps, calls and fall-through, and where code loads the address of code as a
+constant, begin there too; decode nothing else. What only an indirect jump reaches is missed unless the caller
+names it as an entry (symbols, code pointers); `compare` says how much that was, against the sites that an
+execution found.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 import capstone
 
-from vmm.sbe.flow import Target, flow_of
+from vmm.sbe.flow import Target, address_taken, flow_of
 from vmm.sbe.insn_table import Insn, InsnTable
 
 MAX_INSN = 15
@@ -119,6 +120,9 @@ class _Walker:
             seen[address - region.address] = 1
             at, decoded = address + size, decoded + 1
             self._note(address, bits, code[address - start : at - start])
+            taken = address_taken(mnemonic, operands)
+            if taken is not None and self._region_of(taken):
+                targets.append(Entry(taken, bits))
             flow = flow_of(mnemonic, operands)
             if flow.target is not Target.NONE:
                 self._transfer(flow.target, Entry(flow.address, bits), targets)
@@ -167,11 +171,13 @@ class _Walker:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How much of what executed the walk had found: `found` of `executed` sites, and those it missed."""
+    """How much of what executed the walk had found: `found` of `executed` sites, those it missed, and those
+    that no walk can find: `rewritten` ones, where the image has other bytes than ran."""
 
     executed: int
     found: int
     missed: tuple[tuple[int, bytes], ...]
+    rewritten: tuple[tuple[int, bytes], ...]
 
     @property
     def ratio(self) -> float:
@@ -179,9 +185,22 @@ class Recall:
         return self.found / self.executed if self.executed else 1.0
 
 
-def compare(static: Iterable[StaticSite], executed: Sequence[tuple[int, bytes]]) -> Recall:
-    """Recall of a walk against `executed` sites as (address, original bytes)."""
+def compare(
+    static: Iterable[StaticSite], executed: Sequence[tuple[int, bytes]], regions: Sequence[Region]
+) -> Recall:
+    """Recall of a walk through `regions` against `executed` sites as (address, original bytes)."""
     known = {(site.address, site.code) for site in static}
     ran = sorted(set(executed))
-    missed = tuple(site for site in ran if site not in known)
-    return Recall(len(ran), len(ran) - len(missed), missed)
+    absent = [site for site in ran if site not in known]
+    missed = tuple(site for site in absent if _holds(regions, *site))
+    rewritten = tuple(site for site in absent if not _holds(regions, *site))
+    return Recall(len(ran), len(ran) - len(absent), missed, rewritten)
+
+
+def _holds(regions: Iterable[Region], address: int, code: bytes) -> bool:
+    """Whether the image has `code` at `address`."""
+    return any(
+        region.data.startswith(code, address - region.address)
+        for region in regions
+        if region.address <= address < region.end
+    )

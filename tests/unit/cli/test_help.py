@@ -12,7 +12,8 @@ from vmm.config.version import VERSION
 
 OPTIONS = (
     *("--append", "--initrd", "--module", "--memory", "--cpus", "--cpu", "--time", "--until", "--timeout"),
-    *("--sbe", "--serial", "--screen", "--keys", "--debug-exit", "--trace", "--json", "--console"),
+    *("--sbe", "--policy", "--serial", "--screen", "--keys", "--debug-exit", "--trace", "--json"),
+    "--console",
 )
 
 
@@ -41,7 +42,7 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_insns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lines = shown(capsys, "insns").splitlines()
-    assert lines[0].split()[0] == "instruction"
+    assert lines[0].split()[:2] == ["name", "instruction"]
     assert shown(capsys, "insns", "--json", str(tmp_path / "insns.json")) == ""
     rows = json.loads((tmp_path / "insns.json").read_text())
     assert len(rows) == len(lines) - 1

@@ -32,7 +32,7 @@ def plan(data: bytes, memory: int = 64 * MIB, **options: Any) -> BootPlan:
 
 def blob(planned: BootPlan, what: str) -> bytes:
     """Content of the plan's first blob whose name starts with `what`."""
-    return next(b.data for b in planned.blobs if b.what.startswith(what))
+    return next(bytes(b.data) for b in planned.blobs if b.what.startswith(what))
 
 
 def at(planned: BootPlan, address: int, size: int) -> bytes:
@@ -40,14 +40,14 @@ def at(planned: BootPlan, address: int, size: int) -> bytes:
     for b in planned.blobs:
         if b.address <= address and address + size <= b.end:
             start = address - b.address
-            return b.data[start : start + size].ljust(size, b"\0")
+            return bytes(b.data[start : start + size]).ljust(size, b"\0")
     raise AssertionError(f"no blob at {address:#x}..{address + size:#x}")
 
 
 def text_at(planned: BootPlan, address: int) -> str:
     """The NUL-terminated string at `address`."""
     b = next(b for b in planned.blobs if b.address <= address < b.end)
-    return b.data[address - b.address :].split(b"\0")[0].decode()
+    return bytes(b.data[address - b.address :]).split(b"\0")[0].decode()
 
 
 def patch(data: bytes, offset: int, layout: str, *values: int) -> bytes:

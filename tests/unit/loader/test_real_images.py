@@ -39,7 +39,7 @@ def test_debian_kernel_is_decompressed_and_entered_at_16_mib(kernel: tuple[str, 
     planned = plan(kernel)
     assert (planned.protocol, planned.cpu.mode, planned.cpu.entry) == ("linux", "long", 16 * MIB)
     banner = b"Linux version 6.1."
-    assert any(banner in blob.data for blob in planned.blobs)
+    assert any(banner in bytes(blob.data) for blob in planned.blobs)
     page = at(planned, planned.cpu.registers["rsi"], 4096)
     assert page[0x202:0x208] == b"HdrS\x0f\x02"
     assert text_at(planned, struct.unpack_from("<I", page, 0x228)[0]) == "console=ttyS0"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from vmm.loader.codecs.errors import DecompressError
+from vmm.loader.codecs.errors import Buffer, DecompressError
 
-MAGIC = b"\x89LZO\x00\r\n\x1a\n"
+MAGIC_SIZE = 9
 
 VERSION_WITH_LEVEL = 0x940
 HAS_FILTER = 0x800
@@ -23,12 +23,12 @@ MAX_BLOCK = 64 << 20
 class _Cursor:
     """Big-endian fields read one after the other."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Buffer) -> None:
         self.data = data
-        self.at = len(MAGIC)
+        self.at = MAGIC_SIZE
 
     def take(self, size: int) -> bytes:
-        part = self.data[self.at : self.at + size]
+        part = bytes(self.data[self.at : self.at + size])
         if len(part) < size:
             raise DecompressError("the lzo data ends before its stream does", self.at)
         self.at += size
@@ -38,7 +38,7 @@ class _Cursor:
         return int.from_bytes(self.take(size), "big")
 
 
-def decode(data: bytes, limit: int) -> bytes:
+def lzop(data: Buffer, limit: int) -> bytes:
     """All blocks up to the closing zero."""
     unpack = _library()
     cursor = _Cursor(data)
