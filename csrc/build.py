@@ -51,6 +51,15 @@ WRAPPED = [
     "helper_read_crN",
     "helper_write_crN",
     "helper_iret_protected",
+    *(  # engine/softfloat.c
+        f"float{bits}_{name}"
+        for bits in (32, 64)
+        for name in ("add", "sub", "mul", "div", "round_to_int", "lt", "le", "eq_quiet")
+    ),
+    "float64_sqrt",
+    "float64_to_float32",
+    *(f"int{size}_to_float{bits}" for size in (32, 64) for bits in (32, 64)),
+    *(f"float{bits}_to_int{size}{how}" for size in (32, 64) for bits in (32, 64) for how in ("", "_round_to_zero")),
 ]
 WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
 
@@ -83,7 +92,7 @@ def builder() -> FFI:
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
         extra_compile_args=["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-math-errno",
-                            "-Wno-missing-field-initializers"],
+                            "-ffp-contract=off", "-Wno-missing-field-initializers"],
         extra_link_args=[*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm"],
     )
     return ffi
