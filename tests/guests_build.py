@@ -1,7 +1,9 @@
-"""Builds the project's own guest kernels for tests, out of the source tree."""
+"""Builds the project's own guest kernels for tests."""
 
 from __future__ import annotations
 
+import fcntl
+import functools
 import subprocess
 from pathlib import Path
 
@@ -17,3 +19,17 @@ def build_guests(folder: Path, **variables: str) -> Path:
     )
     assert done.returncode == 0, done.stderr
     return folder
+
+
+def guest(name: str) -> Path:
+    """Guest `name` (such as `boot/rom.bin`) in guests/build, where `make guests` builds it too."""
+    return _own_build() / name
+
+
+@functools.cache
+def _own_build() -> Path:
+    # Tests run in several processes, which would build over each other.
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    with (ROOT / ".cache" / "guests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_guests(GUESTS / "build")

@@ -74,16 +74,17 @@ def find(name: str, pattern: str) -> Path | None:
 
 def require(name: str, pattern: str) -> Path:
     """Like `find`, but a missing file skips the calling test, or fails it where `CI` is set."""
-    return find(name, pattern) or _missing(f"package {name} missing: {REMEDY} (no file {pattern})")
+    return find(name, pattern) or missing(f"package {name} missing: {REMEDY} (no file {pattern})")
 
 
 def require_program(name: str) -> Path:
     """An installed program (`qemu-system-x86_64`); a missing one is handled as in `require`."""
     found = shutil.which(name)
-    return Path(found) if found else _missing(f"program {name} missing: {REMEDY}, as root")
+    return Path(found) if found else missing(f"program {name} missing: {REMEDY}, as root")
 
 
-def _missing(message: str) -> NoReturn:
+def missing(message: str) -> NoReturn:
+    """Skip the calling test for something this machine lacks, or fail it where `CI` is set."""
     if os.environ.get("CI"):
         pytest.fail(message, pytrace=False)
     pytest.skip(message)

@@ -1,6 +1,7 @@
 /* CPUID: one table of features, named models, and the leaves made from them.
  *
- * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, SGX, performance counters. The vendor is Intel
+ * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, SGX, performance counters. ERMS is not offered
+ * although REP MOVSB works: the engine runs a REP one element at a time, so guests should prefer quadwords. The vendor is Intel
  * and ARCH_CAPABILITIES says that an interpreted CPU has none of the speculation defects, which spares guests page-table isolation and
  * retpolines. The hypervisor leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
  * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it. */
@@ -34,7 +35,7 @@ static const struct feature features[] = {
     {"popcnt", CPUID_1_ECX, 23, V2},     {"tsc_deadline", CPUID_1_ECX, 24, BASE}, {"aes", CPUID_1_ECX, 25, FULL},
     {"xsave", CPUID_1_ECX, 26, FULL},    {"hypervisor", CPUID_1_ECX, 31, BASE}, {"fsgsbase", CPUID_7_EBX, 0, FULL},
     {"tsc_adjust", CPUID_7_EBX, 1, BASE}, {"bmi1", CPUID_7_EBX, 3, FULL},      {"smep", CPUID_7_EBX, 7, FULL},
-    {"bmi2", CPUID_7_EBX, 8, FULL},      {"erms", CPUID_7_EBX, 9, FULL},       {"adx", CPUID_7_EBX, 19, FULL},
+    {"bmi2", CPUID_7_EBX, 8, FULL},      {"adx", CPUID_7_EBX, 19, FULL},
     {"smap", CPUID_7_EBX, 20, EXTRA},    {"spec_ctrl", CPUID_7_EDX, 26, BASE}, {"arch_capabilities", CPUID_7_EDX, 29, BASE},
     {"syscall", CPUID_EXT_EDX, 11, BASE}, {"nx", CPUID_EXT_EDX, 20, BASE},     {"pdpe1gb", CPUID_EXT_EDX, 26, FULL},
     {"rdtscp", CPUID_EXT_EDX, 27, BASE}, {"lm", CPUID_EXT_EDX, 29, BASE},      {"lahf_lm", CPUID_EXT_ECX, 0, V2},
@@ -131,6 +132,15 @@ static struct regs leaf4(uint32_t index)
     return (struct regs){caches[index].eax, 7u << 22 | 63, caches[index].sets - 1, 0};
 }
 
+/* Subleaf 2 offers BHI_CTRL: Linux then sets a bit in SPEC_CTRL once, instead of clearing branch history at every system call although
+ * ARCH_CAPABILITIES says there is no need. */
+static struct regs leaf7(struct vcpu *v, uint32_t index)
+{
+    if (index == 0)
+        return (struct regs){2, v->cpuid[CPUID_7_EBX], 0, v->cpuid[CPUID_7_EDX]};
+    return index == 2 ? (struct regs){0, 0, 0, 1u << 4} : (struct regs){0};
+}
+
 static struct regs leaf_topology(struct vcpu *v, uint32_t index)
 {
     /* Each vCPU is a package of one core with one thread. */
@@ -164,7 +174,7 @@ static struct regs leaf(struct vcpu *v, uint32_t eax, uint32_t ecx)
     case 2: return (struct regs){0x00feff01, 0, 0, 0}; /* see leaf 4 */
     case 4: return leaf4(ecx);
     case 6: return (struct regs){4, 0, 0, 0}; /* ARAT: the APIC timer never stops */
-    case 7: return ecx ? (struct regs){0} : (struct regs){0, v->cpuid[CPUID_7_EBX], 0, v->cpuid[CPUID_7_EDX]};
+    case 7: return leaf7(v, ecx);
     case 0xb: return leaf_topology(v, ecx);
     case 0xd: return leaf_xsave(v, ecx);
     case 0x15: return (struct regs){1, (uint32_t)(TSC_HZ / 25000000), 25000000, 0};

@@ -24,6 +24,7 @@ struct msr {
 
 /* RDCL_NO IBRS_ALL SKIP_L1DFL SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO SBDR_NO FBSDP_NO PSDP_NO BHI_NO PBRSB_NO GDS_NO RFDS_NO ITS_NO */
 #define ARCH_CAPABILITIES (0x0d10e17bull | 1ull << 62)
+#define SPEC_CTRL_BITS 0x407ull /* IBRS, STIBP, SSBD, BHI_DIS_S */
 #define MTRR_CAP 0x508u /* 8 variable ranges, fixed ranges, write-combining */
 #define EFER_WRITABLE (EFER_SCE | EFER_LME | EFER_NXE)
 
@@ -101,7 +102,7 @@ static bool wr_microcode(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; v->m
 static bool wr_spec(struct vcpu *v, uint32_t i, uint64_t x)
 {
     (void)i;
-    if (x & ~7ull)
+    if (x & ~SPEC_CTRL_BITS)
         return false;
     v->spec_ctrl = x;
     return true;

@@ -132,8 +132,10 @@ int engine_create(struct vcpu *v, char *err, size_t errlen)
 
 void engine_destroy(struct vcpu *v)
 {
-    if (v->uc)
+    if (v->uc) {
+        UC_OWNER(v->uc) = NULL; /* the engine would free it */
         uc_close(v->uc);
+    }
     tlb_destroy(v);
     jump_destroy(v);
     v->uc = NULL;

@@ -282,7 +282,7 @@ static void flush_page(struct vcpu *v, uint64_t va)
     jump_forget(v);
 }
 
-/* The engine's own requests. Before tlb_create() its stock tables are still in place. */
+/* The engine's own requests. Before tlb_create() its stock tables are in place; while it closes there is no vCPU any more. */
 void __real_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu);
 void __wrap_tlb_flush_x86_64(void *cpu)
@@ -296,11 +296,14 @@ void __wrap_tlb_flush_x86_64(void *cpu)
         __real_tlb_flush_x86_64(cpu);
 }
 
+void __real_tlb_flush_page_x86_64(void *cpu, uint64_t va);
 void __wrap_tlb_flush_page_x86_64(void *cpu, uint64_t va);
 void __wrap_tlb_flush_page_x86_64(void *cpu, uint64_t va)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
-    if (v->tlb->huge)
+    if (!v || !v->tlb)
+        __real_tlb_flush_page_x86_64(cpu, va);
+    else if (v->tlb->huge)
         flush_all(v);
     else
         flush_page(v, va);

@@ -43,6 +43,15 @@ static const uint8_t *code_at(struct vcpu *v, uint64_t va)
     return v->code_host[n] + (va & ~PAGE_MASK);
 }
 
+/* The scanner failed (no memory, too many sites): nothing may execute unscanned, so the run ends before this block does anything. */
+static void give_up(struct vcpu *v)
+{
+    v->scan.n = 0;
+    v->scan.end = UINT64_MAX;
+    v->vm->sbe_failed = true;
+    engine_kick(v);
+}
+
 /* Scan on, so that `va` is settled. An instruction that crosses into the second page is scanned from a copy of both parts. */
 static void scan_on(struct vcpu *v, uint64_t va)
 {
@@ -60,7 +69,9 @@ static void scan_on(struct vcpu *v, uint64_t va)
             room += PAGE_SIZE;
         }
     }
-    if (sbe_scan_more(v->vm->sbe, from, room, s) < 0 || (s->end <= va && s->end == before))
+    if (sbe_scan_more(v->vm->sbe, from, room, s) < 0)
+        give_up(v);
+    else if (s->end <= va && s->end == before)
         s->end = va + 1; /* undecodable: the engine raises #UD there from the original bytes */
 }
 
@@ -88,8 +99,6 @@ static uint8_t fetch_byte(struct vcpu *v, uint64_t va)
         return *code_at(v, va);
     if (p->pc == va)
         v->patch = p;
-    if (p->len == 1 && sbe_site(v->vm->sbe, p->site)->shape == SBE_END)
-        return v->scan.cpl ? 0xcf : 0xf4; /* IRET, HLT: the one-byte instructions that end a block */
     return p->bytes[va - p->pc];
 }
 
@@ -122,12 +131,8 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
     v->next_patch = 0;
     v->stats.blocks++;
     const uint8_t *code = code_at(v, tb->pc);
-    if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0) {
-        v->scan.n = 0;
-        v->scan.end = UINT64_MAX;
-        v->vm->sbe_failed = true; /* reported when the run ends: nothing may execute unscanned */
-        engine_kick(v);
-    }
+    if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0)
+        give_up(v);
 }
 
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)

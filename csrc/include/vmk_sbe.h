@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Virtual-8086 code decodes as 16-bit code, but IOPL governs CLI, STI, PUSHF, POPF and IRET in another way. */
+/* Virtual-8086 code decodes as 16-bit code, but IOPL governs CLI, STI, PUSHF, POPF and IRET otherwise. */
 enum sbe_mode { SBE_MODE_16, SBE_MODE_32, SBE_MODE_64, SBE_MODE_VM86, SBE_MODE_COUNT };
 
 enum sbe_policy { SBE_NATIVE, SBE_TRAP, SBE_INLINE, SBE_POLICY_COUNT };
@@ -28,9 +28,9 @@ enum sbe_profile { SBE_FULL, SBE_ADAPTIVE, SBE_OFF, SBE_PROFILE_COUNT };
 
 /*
  * CONTINUE: n-1 DS-override prefixes and OUT DX,AL (EE): the block goes on behind the trap.
- * END:      n-2 DS-override prefixes and SYSCALL (0F 05): the block ends at the trap, for what may change mode,
- *           paging, segmentation or the interrupt state. An instruction of one byte leaves no room for that:
- *           its replacement is EE too, and the engine leaves the block itself because the site says END.
+ * END:      n-2 DS-override prefixes and SYSCALL (0F 05): the block ends at the trap, for what may change
+ *           mode, paging, segmentation or the interrupt state. An instruction of one byte becomes
+ *           HLT (F4) at CPL 0 and IRET (CF) above it, the one-byte instructions that end a block there.
  */
 enum sbe_shape { SBE_CONTINUE, SBE_END };
 

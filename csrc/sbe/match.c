@@ -61,8 +61,7 @@ bool sbe_form_takes_modrm(const struct sbe_form *form, uint8_t modrm)
     return !form->regs || (form->regs & both << reg);
 }
 
-/* The register number a form's regs are about: REX.R extends control and debug registers, never a group's
- * digit. */
+/* The number a form's regs are about: REX.R extends control and debug registers, never a group's digit. */
 static unsigned form_reg(const struct sbe_form *form, const struct sbe_decoded *d, uint8_t modrm)
 {
     unsigned high = form->modrm == SBE_MODRM_CONTROL && (d->rex & 4) ? 8 : 0;

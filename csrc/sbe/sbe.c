@@ -74,8 +74,7 @@ void sbe_destroy(struct sbe *sbe)
     free(sbe);
 }
 
-/* Two readings of the counter are cheaper than two of the clock, and a scan often takes no longer than
- * those. */
+/* Two readings of the counter are cheaper than two of the clock, and a scan takes about as long as those. */
 static double seconds_of(const struct sbe *sbe, uint64_t ticks)
 {
     struct timespec now;

@@ -7,14 +7,17 @@ has. Were it otherwise, a replacement would shift the block.
 from __future__ import annotations
 
 from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 import pytest
-import unicorn
 
 from tests.sbe.encodings import encodings
 from tests.sbe.library import Scanner, parse_hex
 from vmm.sbe.insn_table import InsnTable
 
+# The binding marks itself typed, but exports no names and leaves its functions unannotated.
+unicorn: Any = import_module("unicorn")
 MODES = {16: unicorn.UC_MODE_16, 32: unicorn.UC_MODE_32, 64: unicorn.UC_MODE_64}
 BASE, ROOM, STEP = 0x1000, 0xF000, 32
 # Undefined to the engine, which then tells how far it read, not how long the instruction is, or aborts.
@@ -48,7 +51,7 @@ class Engine:
     def room(self) -> bool:
         return self._at + 2 * STEP < BASE + ROOM
 
-    def _on_code(self, uc: unicorn.Uc, _address: int, size: int, _data: object) -> None:
+    def _on_code(self, uc: Any, _address: int, size: int, _data: object) -> None:
         self._length = self._length or size
         uc.emu_stop()
 

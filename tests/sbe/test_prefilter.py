@@ -53,4 +53,6 @@ def _text_of(path: Path) -> bytes:
     from elftools.elf.elffile import ELFFile
 
     with path.open("rb") as file:
-        return bytes(ELFFile(file).get_section_by_name(".text").data())
+        section = ELFFile(file).get_section_by_name(".text")
+        assert section is not None
+        return bytes(section.data())

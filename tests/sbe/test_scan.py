@@ -19,8 +19,8 @@ from vmm.sbe.insn_table import InsnTable
         ("64", "440f22c0", "3e3e0f05"),
         ("64", "0f20d8", "3e3eee"),
         ("64", "fa", "ee"),
-        ("64", "fb", "ee"),
-        ("64", "f4", "ee"),
+        ("64", "fb", "f4"),
+        ("64", "f4", "f4"),
         ("64", "48cf", "0f05"),
         ("64", "0f05", "0f05"),
         ("64", "ee", "ee"),
@@ -43,6 +43,11 @@ def test_replacement_has_the_shape_of_its_row(full: Scanner, mode: str, code: st
     scan = full.scan(mode, 0x1000, parse_hex(code) + b"\x90" * 4)
     assert [patch.bytes.hex() for patch in scan.patches[:1]] == [replacement]
     assert full.site(scan.patches[0].site).policy == POLICIES["trap"]
+
+
+def test_one_byte_trap_that_ends_a_block_does_not_fault_above_cpl0(full: Scanner) -> None:
+    scan = full.scan("64", 0x1000, parse_hex("9d") + b"\x90" * 4, cpl=3)
+    assert scan.patches[0].bytes.hex() == "cf"
 
 
 @pytest.mark.parametrize("code", ["fa", "fb", "9c", "9d", "cf"])

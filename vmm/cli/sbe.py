@@ -17,7 +17,7 @@ from vmm.loader import acpi, load
 from vmm.machine.options import check_options
 from vmm.monitor import library
 from vmm.sbe.insn_table import InsnTable
-from vmm.sbe.static_walk import Recall, StaticSite, Walk, compare, walk
+from vmm.sbe.static_walk import Recall, Region, StaticSite, Walk, compare, walk
 
 _ALWAYS = frozenset({"image", "json", "run", "memory"})
 _SHOWN_MISSES = 20
@@ -37,7 +37,8 @@ def sbe(options: SbeOptions) -> int:
     """List the privileged and sensitive instructions of IMAGE that a static walk from its entry points finds.
 
     With --run the image is booted with the same options as vmm run takes, and the walk is compared with the
-    sites that execution found: how many of them the walk knew, and which it missed.
+    sites that execution found in the image: how many of them the walk knew, and which it missed. Code from
+    elsewhere (user space, modules, what the guest wrote) is only counted.
 
     Examples:
 
@@ -47,10 +48,10 @@ def sbe(options: SbeOptions) -> int:
       vmm sbe kernel.elf --run --until 'hello' --sbe full
     """
     _check(options)
-    found = _walk(options)
+    regions, found = _walk(options)
     if not options.run:
         return _listed(options, found)
-    return _compared(options, found)
+    return _compared(options, regions, found)
 
 
 def _check(options: SbeOptions) -> None:
@@ -63,14 +64,14 @@ def _check(options: SbeOptions) -> None:
             raise UsageError(f"--{one.name.replace('_', '-')} is for runs; add --run")
 
 
-def _walk(options: SbeOptions) -> Walk:
+def _walk(options: SbeOptions) -> tuple[list[Region], Walk]:
     # Here, not above: it brings elftools, which would make every other command start later.
     from vmm.cli.image_code import image_code  # noqa: PLC0415
 
     machine = check_options(options.image, **options.machine_arguments())
     plan = load(machine.image, machine.request(acpi.build(machine.cpus)))
     regions, entries = image_code(options.image, plan)
-    return walk(regions, entries, InsnTable(*library()))
+    return regions, walk(regions, entries, InsnTable(*library()))
 
 
 def _listed(options: SbeOptions, found: Walk) -> int:
@@ -91,7 +92,7 @@ def _site_line(site: StaticSite) -> str:
 def _walk_line(found: Walk) -> str:
     return (
         f"vmm: {len(found.sites)} sites in {found.instructions} instructions; not followed: {found.indirect} "
-        f"indirect and {found.far} far transfers, {found.outside} targets outside, {found.refused} refused places"
+        f"indirect and {found.far} far transfers, {found.outside} outside; {found.refused} undecodable"
     )
 
 
@@ -116,19 +117,21 @@ def _site_report(site: StaticSite) -> dict[str, Any]:
     }
 
 
-def _compared(options: SbeOptions, found: Walk) -> int:
+def _compared(options: SbeOptions, regions: list[Region], found: Walk) -> int:
     session = Session(options)
     try:
         result = session.run()
         tell(summary(session.machine, result))
-        recall = compare(found.sites, [(site.pc, site.code) for site in session.machine.sites])
-        for line in _recall_lines(found, recall):
+        executed = [(site.pc, site.code) for site in session.machine.sites]
+        inside = [(pc, code) for pc, code in executed if any(r.address <= pc < r.end for r in regions)]
+        recall = compare(found.sites, inside)
+        for line in _recall_lines(found, recall, len(executed) - len(inside)):
             tell(line)
         if options.json is not None:
             report = {
                 **run_report(session.machine, result, options, session.code),
                 "walk": _walk_report(found),
-                "recall": _recall_report(recall),
+                "recall": _recall_report(recall, len(executed) - len(inside)),
             }
             write_text(options.json, to_json(report))
     finally:
@@ -136,10 +139,11 @@ def _compared(options: SbeOptions, found: Walk) -> int:
     return session.code
 
 
-def _recall_lines(found: Walk, recall: Recall) -> Sequence[str]:
+def _recall_lines(found: Walk, recall: Recall, elsewhere: int) -> Sequence[str]:
     lines = [
         _walk_line(found),
-        f"vmm: execution met {recall.executed} sites, the walk knew {recall.found} ({recall.ratio:.1%})",
+        f"vmm: execution met {recall.executed} sites in the image, the walk knew {recall.found} "
+        f"({recall.ratio:.1%}); {elsewhere} more lie outside it",
     ]
     lines += [f"vmm: missed {address:#x} {code.hex(' ')}" for address, code in recall.missed[:_SHOWN_MISSES]]
     if len(recall.missed) > _SHOWN_MISSES:
@@ -147,10 +151,11 @@ def _recall_lines(found: Walk, recall: Recall) -> Sequence[str]:
     return lines
 
 
-def _recall_report(recall: Recall) -> dict[str, Any]:
+def _recall_report(recall: Recall, elsewhere: int) -> dict[str, Any]:
     return {
         "executed": recall.executed,
         "found": recall.found,
         "ratio": recall.ratio,
+        "outside_image": elsewhere,
         "missed": [{"address": address, "bytes": code.hex()} for address, code in recall.missed],
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from vmm.errors import HostError, UsageError, one_line
 
@@ -64,7 +66,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def tell(line: str) -> None:
-    """A line for the user, on stderr; with a return, as the terminal may be raw."""
-    end = "\r\n" if sys.stderr.isatty() else "\n"
-    sys.stderr.write(line + end)
+    """A line for the user, on stderr."""
+    sys.stderr.write(line + ("\r\n" if _is_raw(sys.stderr) else "\n"))
     sys.stderr.flush()
+
+
+def _is_raw(stream: TextIO) -> bool:
+    """Whether a terminal makes no line ends of newlines: the console has it."""
+    return stream.isatty() and not termios.tcgetattr(stream)[1] & termios.OPOST

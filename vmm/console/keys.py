@@ -107,7 +107,7 @@ class Keystroke:
 
 
 def parse_script(text: str) -> Iterator[Keystroke]:
-    """Keystrokes of `--keys`: text with `\\n \\t \\b \\e`, `{f1}`, `{ctrl+alt+del}`, `{wait 2.5}`; `{{` is `{`."""
+    """Keystrokes of text with `\\n \\t \\b \\e`, `{f1}`, `{ctrl+alt+del}`, `{wait 2.5}`; `{{` is a brace."""
     pause = 0.0
     for step in _STEP.finditer(text):
         command = step["command"]

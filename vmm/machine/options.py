@@ -105,7 +105,7 @@ def check_options(
         time=mode,
         sbe=_choice("SBE profile", sbe, PROFILES),
         debug_exit=_port(debug_exit),
-        msr_ignore=_choice("policy for unknown MSRs", msr, MSR_POLICIES),
+        msr_ignore=_choice("policy for MSRs", msr, MSR_POLICIES),
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
         protocol=protocol,
         rtc=_rtc(rtc, mode),

@@ -1,0 +1,15 @@
+"""Debian's cloud kernel on the command line: the guest that runs are compared by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import guest_images, packages
+
+PACKAGE, PATTERN = "linux-image-cloud-amd64", "boot/vmlinuz-*"
+
+
+def command(initrd: Path, *, memory: str = "256M") -> list[str | Path]:
+    """Arguments of `vmm run` that boot it with `initrd` and its console on COM1."""
+    kernel = packages.require(PACKAGE, PATTERN)
+    return [kernel, "--initrd", initrd, "--append", guest_images.LINUX_CONSOLE, "--memory", memory]

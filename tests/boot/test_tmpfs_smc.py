@@ -1,0 +1,63 @@
+"""Proves that code rewritten inside a Linux guest runs new: a program in tmpfs overwritten in place and run again 1000 times, and a
+just-in-time compiler that writes through the page it runs and through another mapping of it. In each SBE profile."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import guest_images, initramfs
+from tests.boot import tiny_elf
+from vmm import Machine
+
+ROUNDS = 1000
+JIT_ROUNDS = 50_000
+
+
+def _octal(data: bytes) -> str:
+    """`data` as printf's escapes."""
+    return "".join(f"\\{byte:03o}" for byte in data)
+
+
+def _rewrite_and_run() -> str:
+    """A shell script: `1<>` opens without truncating, so that each round writes over the pages the last one was run from."""
+    program = tiny_elf.exits_with(0)
+    head, tail = _octal(program[: tiny_elf.CODE_BYTE]), _octal(program[tiny_elf.CODE_BYTE + 1 :])
+    return rf"""
+mount -t tmpfs tmpfs /tmp
+touch /tmp/program; chmod 755 /tmp/program
+new=0; round=0
+while [ $round -lt {ROUNDS} ]; do
+    code=$((round * 7 % 256))
+    printf '{head}'"\\$((code / 64))$((code / 8 % 8))$((code % 8))"'{tail}' 1<>/tmp/program
+    /tmp/program
+    [ $? = $code ] && new=$((new + 1))
+    round=$((round + 1))
+done
+echo tmpfs: $new of {ROUNDS} rounds ran new code
+/root/jit inplace {JIT_ROUNDS}
+/root/jit dual {JIT_ROUNDS}
+"""
+
+
+@pytest.fixture(scope="module")
+def jit(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """tests/boot/jit.c as a static program."""
+    program = tmp_path_factory.mktemp("jit") / "jit"
+    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector"]
+    subprocess.run(["gcc", *flags, "-o", program, Path(__file__).with_name("jit.c")], check=True)
+    return program.read_bytes()
+
+
+@pytest.mark.parametrize("sbe", ["adaptive", "full", "off"])
+def test_new_code_runs(sbe: str, jit: bytes) -> None:
+    image = guest_images.find("linux-cloud")
+    initrd = initramfs.marker_initramfs(commands=_rewrite_and_run(), files={"root/jit": jit})
+    with Machine(image.path, sbe=sbe, **{**image.kwargs, "initrd": initrd}) as vm:
+        vm.run(until=image.until, timeout=120).require()
+        lines = vm.serial.lines
+    assert f"tmpfs: {ROUNDS} of {ROUNDS} rounds ran new code" in lines, lines[-5:]
+    for mode in ("inplace", "dual"):
+        assert f"jit {mode}: {JIT_ROUNDS} of {JIT_ROUNDS} rounds ran new code" in lines, lines[-5:]
