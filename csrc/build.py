@@ -59,7 +59,8 @@ WRAPPED = [
     "float64_sqrt",
     "float64_to_float32",
     *(f"int{size}_to_float{bits}" for size in (32, 64) for bits in (32, 64)),
-    *(f"float{bits}_to_int{size}{how}" for size in (32, 64) for bits in (32, 64) for how in ("", "_round_to_zero")),
+    *(f"float{bits}_to_int{size}" for size in (32, 64) for bits in (32, 64)),
+    *(f"float{bits}_to_int{size}_round_to_zero" for size in (32, 64) for bits in (32, 64)),
 ]
 WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
 

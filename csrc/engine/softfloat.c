@@ -2,16 +2,17 @@
  * as the engine's: IEEE 754-2019 sections 4.3 (rounding), 5.4 (operations), 7.4 to 7.6 (overflow, underflow,
  * inexact).
  *
- * Reading the host's flags costs more than computing in software, so nothing here looks at them. Each function
- * takes only what cannot raise a flag the guest has not got yet, and leaves the rest to the engine:
- *   - rounding to nearest with the inexact flag set already, as in a guest it nearly always is: nothing clears it;
+ * Reading the host's flags costs more than computing in software, so nothing here looks at them. Each
+ * function takes only what cannot raise a flag the guest has not got yet, and leaves the rest to the engine:
+ *   - rounding to nearest with the inexact flag set already: in a guest it nearly always is, as nothing ever
+ *     clears it;
  *   - no denormal operand. So neither the guest's DAZ nor one left in the host's MXCSR (some libraries set it
  *     when they are loaded) makes a difference;
- *   - a result above the smallest normal number and below infinity: neither overflow nor underflow nor FTZ. That
- *     also proves that no operand was a NaN, and that none was infinite but where that is exact;
+ *   - a result above the smallest normal number and below infinity: neither overflow nor underflow nor FTZ.
+ *     That also proves that no operand was a NaN or infinite;
  *   - a result of zero only where it is exact.
- * Conversions and roundings to an integer tell whether they were exact by converting back, so they need no flag
- * set in advance.
+ * Conversions and roundings to an integer tell whether they were exact by converting back, so they need no
+ * flag set in advance.
  *
  * Assumes that the host's MXCSR rounds to nearest, as it does at every thread's start. Leaves out x87, whose
  * format the host's SSE has not got, and what the engine is no slower at: comparisons that set EFLAGS, square
@@ -36,7 +37,7 @@ typedef uint64_t float64;
     type __real_##name##_x86_64(__VA_ARGS__);                                                            \
     type __wrap_##name##_x86_64(__VA_ARGS__);                                                            \
     type __wrap_##name##_x86_64(__VA_ARGS__)
-#define ENGINES(name) __real_##name##_x86_64
+#define ORIGINAL(name) __real_##name##_x86_64
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 
@@ -102,7 +103,7 @@ static inline bool rounds_unseen(const struct float_status *s)
             if (is_settled_##bits(r) || (is_zero_##bits(r) && (exact_zero)))                             \
                 return r;                                                                                \
         }                                                                                                \
-        return ENGINES(float##bits##_##name)(a, b, s);                                                 \
+        return ORIGINAL(float##bits##_##name)(a, b, s);                                                  \
     }
 #define ARITHMETIC_OF(bits)                                                                              \
     ARITHMETIC(bits, add, +, is_zero_##bits(a ^ b))                                                      \
@@ -120,7 +121,7 @@ REPLACED(float64, float64_sqrt, float64 a, struct float_status *s)
         if (is_settled_64(r) || is_zero_64(a))
             return r;
     }
-    return ENGINES(float64_sqrt)(a, s);
+    return ORIGINAL(float64_sqrt)(a, s);
 }
 
 REPLACED(float32, float64_to_float32, float64 a, struct float_status *s)
@@ -130,7 +131,7 @@ REPLACED(float32, float64_to_float32, float64 a, struct float_status *s)
         if (is_settled_32(r) || is_zero_64(a))
             return r;
     }
-    return ENGINES(float64_to_float32)(a, s);
+    return ORIGINAL(float64_to_float32)(a, s);
 }
 
 /* Integers with no more bits than the fraction convert exactly, whatever the rounding. */
@@ -140,7 +141,7 @@ REPLACED(float32, float64_to_float32, float64 a, struct float_status *s)
         const uint64_t limit = UINT64_C(1) << FRACTION_##bits;                                           \
         if (size <= FRACTION_##bits || (uint64_t)a + limit <= 2 * limit || rounds_unseen(s))             \
             return pattern_##bits(whole_##bits(a));                                                      \
-        return ENGINES(int##size##_to_float##bits)(a, s);                                              \
+        return ORIGINAL(int##size##_to_float##bits)(a, s);                                               \
     }
 FROM_INTEGER(32, 32)
 FROM_INTEGER(32, 64)
@@ -157,7 +158,7 @@ FROM_INTEGER(64, 64)
                 s->flags |= FLOAT_INEXACT;                                                               \
             return i;                                                                                    \
         }                                                                                                \
-        return ENGINES(float##bits##_to_int##size##suffix)(a, s);                                      \
+        return ORIGINAL(float##bits##_to_int##size##suffix)(a, s);                                       \
     }
 #define TO_INTEGERS(bits, size)                                                                          \
     TO_INTEGER(bits, size, , nearest, s->rounding == ROUND_NEAREST)                                      \
@@ -191,7 +192,7 @@ TO_INTEGERS(64, 64)
                 s->flags |= FLOAT_INEXACT;                                                               \
             return r;                                                                                    \
         }                                                                                                \
-        return ENGINES(float##bits##_round_to_int)(a, s);                                                \
+        return ORIGINAL(float##bits##_round_to_int)(a, s);                                               \
     }
 ROUND_TO_INTEGER(64)
 ROUND_TO_INTEGER(32)
@@ -203,7 +204,7 @@ ROUND_TO_INTEGER(32)
         if (no_denormal_##bits(a) && no_denormal_##bits(b) &&                                            \
             LIKELY(!__builtin_isunordered(value_##bits(a), value_##bits(b))))                            \
             return value_##bits(a) op value_##bits(b);                                                   \
-        return ENGINES(float##bits##_##name)(a, b, s);                                                 \
+        return ORIGINAL(float##bits##_##name)(a, b, s);                                                  \
     }
 #define COMPARISONS(bits)                                                                                \
     COMPARISON(bits, lt, <)                                                                              \

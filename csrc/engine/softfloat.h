@@ -1,4 +1,4 @@
-/* The engine's floating-point environment, as Unicorn 2.1.4 lays it out (fpu/softfloat-types.h: struct float_status). */
+/* The engine's floating-point environment: struct float_status of Unicorn 2.1.4's fpu/softfloat-types.h. */
 #ifndef VMK_ENGINE_SOFTFLOAT_H
 #define VMK_ENGINE_SOFTFLOAT_H
 

@@ -1,10 +1,11 @@
-/* Compares csrc/engine/softfloat.c with the functions it stands in for, and both with the processor this runs on.
+/* Compares csrc/engine/softfloat.c with the functions it stands in for, and with the processor this runs on.
  *
  *      fuzz_float SETS [SEED]      SETS random operands and states of the environment per operation
  *
- * Engine: the value and all of struct float_status must be the same. Processor: the value and the flags that softfloat has (it knows no
- * flag for denormal operands), under the same rounding and DAZ, wherever the engine claims to be an x86: see has_counterpart().
- * Exit code 1 and a line per difference (a few of each operation) if there was any. */
+ * Engine: the value and all of struct float_status must be the same. Processor: the value and the flags that
+ * softfloat has (it knows none for denormal operands), under the same rounding and DAZ, wherever the engine
+ * means to be an x86: see has_counterpart(). Exit code 1 and a line per difference (a few of each operation)
+ * if there was any. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -43,9 +44,11 @@ static bool is_nan(enum format format, uint64_t a)
     return format == FORMAT_float64 ? a << 1 > UINT64_C(0x7ff) << 53 : (uint32_t)a << 1 > 0xffu << 24;
 }
 
-/* Where engine and x86 are meant to agree. Not in the engine: FTZ (it flushes without the flags), and which of two NaNs a result is (it
- * has the x87's rule). Not in x86: rounding ties away, tininess before rounding, a default NaN. */
-static bool has_counterpart(const struct operation *op, const uint64_t operand[2], const struct float_status *s)
+/* Where engine and x86 are meant to agree. Not in the engine: FTZ (it flushes without the flags), and which
+ * of two NaNs a result is (it has the x87's rule). Not in x86: rounding ties away, tininess before rounding,
+ * a default NaN. */
+static bool has_counterpart(const struct operation *op, const uint64_t operand[2],
+                            const struct float_status *s)
 {
     bool chooses = op->operands == 2 && op->result == op->operand;
     if (chooses && is_nan(op->operand, operand[0]) && is_nan(op->operand, operand[1]))
@@ -53,10 +56,11 @@ static bool has_counterpart(const struct operation *op, const uint64_t operand[2
     return s->rounding <= ROUND_TO_ZERO && !s->flush_results && !s->default_nan && !s->tiny_before_rounding;
 }
 
-/* The integer for "none": the engine's helpers put it there themselves, so softfloat's own answer does not count. */
+/* The integer for "none": the engine's helpers put it there, so softfloat's own answer does not count. */
 static bool is_indefinite(enum format format, uint64_t r)
 {
-    return (format == FORMAT_int32 && r == (uint64_t)INT32_MIN) || (format == FORMAT_int64 && r == (uint64_t)INT64_MIN);
+    return (format == FORMAT_int32 && r == (uint64_t)INT32_MIN) ||
+           (format == FORMAT_int64 && r == (uint64_t)INT64_MIN);
 }
 
 struct outcome {
@@ -65,18 +69,20 @@ struct outcome {
 };
 
 static void differ(struct tally *tally, const struct operation *op, const uint64_t operand[2],
-                   const struct float_status *s, struct outcome ours, const char *against, struct outcome theirs)
+                   const struct float_status *s, struct outcome ours, const char *against,
+                   struct outcome theirs)
 {
     if (tally->differences++ >= SHOWN)
         return;
-    printf("%s: %#" PRIx64 ", %#" PRIx64 " (rounding %d flags %#x ftz %d daz %d default nan %d tininess %d)", op->name,
-           operand[0], operand[1], s->rounding, s->flags, s->flush_results, s->flush_operands, s->default_nan,
-           s->tiny_before_rounding);
+    printf("%s: %#" PRIx64 ", %#" PRIx64, op->name, operand[0], operand[1]);
+    printf(" (rounding %d flags %#x ftz %d daz %d default nan %d tininess %d)", s->rounding, s->flags,
+           s->flush_results, s->flush_operands, s->default_nan, s->tiny_before_rounding);
     printf(": %#" PRIx64 " flags %#x, %s has %#" PRIx64 " flags %#x\n", ours.value, ours.flags, against,
            theirs.value, theirs.flags);
 }
 
-static struct outcome on_processor(const struct operation *op, const uint64_t operand[2], const struct float_status *s)
+static struct outcome on_processor(const struct operation *op, const uint64_t operand[2],
+                                   const struct float_status *s)
 {
     uint32_t mxcsr = MXCSR_ALL_MASKED | (uint32_t)s->rounding << MXCSR_RC_SHIFT |
                      (s->flush_operands ? MXCSR_DAZ : 0) | (s->flags & FLAGS);
@@ -105,7 +111,8 @@ static void try_set(const struct operation *op, struct random *r, struct tally *
 
 int main(int argc, char **argv)
 {
-    uint64_t sets = argc > 1 ? strtoull(argv[1], NULL, 0) : 0, seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+    uint64_t sets = argc > 1 ? strtoull(argv[1], NULL, 0) : 0;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     if (!sets || !seed) {
         fprintf(stderr, "usage: fuzz_float SETS [SEED], neither of them 0\n");
         return 2;
@@ -120,8 +127,8 @@ int main(int argc, char **argv)
         struct tally tally = {0};
         for (uint64_t n = 0; n < sets; n++)
             try_set(&operations[i], &r, &tally);
-        printf("%s: %" PRIu64 " sets, %" PRIu64 " also on the processor, %" PRIu64 " differences\n", operations[i].name,
-               sets, tally.on_processor, tally.differences);
+        printf("%s: %" PRIu64 " sets, %" PRIu64 " also on the processor, %" PRIu64 " differences\n",
+               operations[i].name, sets, tally.on_processor, tally.differences);
         differences += tally.differences;
     }
     return differences != 0;

@@ -93,11 +93,13 @@ uint64_t operand_beside(struct random *r, enum format format, uint64_t first)
     unsigned exponent = first >> l.fraction & max;
     unsigned edge = below(r, 2) ? max - 3 + below(r, 6) : below(r, 6) - 3;
     switch (below(r, 8)) {
-    case 0: return pack(l, random_next(r), exponent, first);                            /* equal or opposite */
-    case 1: return pack(l, random_next(r), exponent, first + below(r, 9) - 4);          /* nearly so */
+    /* Equal or opposite, or nearly so. */
+    case 0: return pack(l, random_next(r), exponent, first);
+    case 1: return pack(l, random_next(r), exponent, first + below(r, 9) - 4);
     case 2: return pack(l, random_next(r), exponent + below(r, 5) - 2, fraction_next(r, l));
-    case 3: return pack(l, random_next(r), edge + bias - exponent, fraction_next(r, l)); /* product at an edge */
-    case 4: return pack(l, random_next(r), exponent + bias - edge, fraction_next(r, l)); /* quotient at an edge */
+    /* The product, the quotient where the exponents end. */
+    case 3: return pack(l, random_next(r), edge + bias - exponent, fraction_next(r, l));
+    case 4: return pack(l, random_next(r), exponent + bias - edge, fraction_next(r, l));
     default: return float_next(r, l);
     }
 }

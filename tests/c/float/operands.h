@@ -12,7 +12,7 @@ struct random {
 uint64_t random_next(struct random *r);
 
 uint64_t operand_next(struct random *r, enum format format);
-/* A second operand, often one that makes sums cancel, or products and quotients overflow or underflow, with `first`. */
+/* A second operand: often one with which `first` cancels in a sum, or overflows or underflows otherwise. */
 uint64_t operand_beside(struct random *r, enum format format, uint64_t first);
 
 #endif

@@ -1,5 +1,6 @@
-/* The functions behind operations.h. A call of NAME_x86_64 goes through the linker's --wrap to csrc/engine/softfloat.c; __real_NAME_x86_64
- * is the engine's own. Instruction and both changes of MXCSR are one piece of assembly, so that the compiler moves nothing in between. */
+/* The functions behind operations.h. A call of NAME_x86_64 goes through the linker's --wrap to
+ * csrc/engine/softfloat.c; __real_NAME_x86_64 is the engine's own. The instruction and both changes of MXCSR
+ * are one piece of assembly, so that the compiler moves nothing in between. */
 #include "operations.h"
 
 #define HOST_MXCSR 0x1f80u

@@ -1,6 +1,8 @@
-/* The operations of operations.def, each as the engine calls it, as the engine has it, and as the processor does it.
+/* The operations of operations.def, each as the engine calls it, as the engine has it, and as the processor
+ * does it.
  *
- * All have one shape here: two operands and a result of 64 bits, shorter ones in the low bits, integers sign-extended. */
+ * All have one shape here: two operands and a result of 64 bits, shorter ones in the low bits, integers
+ * sign-extended. */
 #ifndef VMK_TESTS_FLOAT_OPERATIONS_H
 #define VMK_TESTS_FLOAT_OPERATIONS_H
 
