@@ -1,7 +1,8 @@
-"""Builds the vmkernel monitor: every C file of csrc/ and Unicorn's static library in one extension, vmm._vmk.
+"""Builds the vmkernel monitor, vmm._vmk: every C file of csrc/ and Unicorn's static library in one extension.
 
-Metadata is in pyproject.toml, what is compiled and linked in csrc/build.py. Here is only how: several files at a time,
-and again only those whose sources, headers or flags have changed (setuptools alone compiles all of them, one by one).
+Metadata is in pyproject.toml, what is compiled and linked in csrc/build.py. Here is only how: several files
+at a time, and again only those whose sources, headers or flags have changed (setuptools alone compiles all
+of them, one by one).
 """
 
 import os
@@ -28,7 +29,8 @@ def is_current(target: Path) -> bool:
 
 
 class IncrementalBuildExt(build_ext):
-    """build_ext with one pool of compilers; its object files stay in build/objects, also for `pip install -e`."""
+    """build_ext with one pool of compilers; its object files stay in build/objects, also for `pip install
+    -e`."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
@@ -41,7 +43,8 @@ class IncrementalBuildExt(build_ext):
         super().build_extension(ext)
 
     def compile_stale(self, compile_all, compile_one, *arguments, **options):
-        """The compiler's own `compile`, its `_compile` calls handed to the pool or, for current objects, left out."""
+        """The compiler's own `compile`; its `_compile` calls go to the pool or, for current objects,
+        nowhere."""
         jobs = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
 

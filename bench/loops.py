@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         initrd = initramfs.marker_initramfs("poweroff", commands="/loops\n", files={"loops": program})
         try:
             for _ in range(options.runs):
-                for name, command in commands(guest_images.find("linux-cloud"), initrd, options.memory).items():
+                image = guest_images.find("linux-cloud")
+                for name, command in commands(image, initrd, options.memory).items():
                     runs[name].append(run_once(name, command))
         except (RunError, *packages.MISSING) as error:
             print(error, file=sys.stderr)

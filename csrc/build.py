@@ -1,7 +1,8 @@
-"""The cffi build of vmm._vmk: declarations from csrc/include/, sources from csrc/, Unicorn linked in statically.
+"""The cffi build of vmm._vmk: declarations from csrc/include/, sources from csrc/, Unicorn linked statically.
 
-The linker's --wrap sends calls of an engine function f to our __wrap_f and keeps the original as __real_f; csrc/engine/ defines
-each of them. Unicorn's archive is linked whole and hidden, so that the copy that `import unicorn` loads lives beside it.
+The linker's --wrap sends calls of an engine function f to our __wrap_f and keeps the original as __real_f;
+csrc/engine/ defines each of them. Unicorn's archive is linked whole and hidden, so that the copy that
+`import unicorn` loads lives beside it.
 """
 
 import importlib.util
@@ -13,7 +14,8 @@ from cffi import FFI
 CSRC = Path(__file__).resolve().parent
 HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
 
-# Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper is named beside it.
+# Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
+# is named beside it.
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
@@ -51,6 +53,15 @@ WRAPPED = [
     "helper_read_crN",
     "helper_write_crN",
     "helper_iret_protected",
+    "helper_set_dr",
+    "helper_get_dr",
+    "helper_ltr",
+    "helper_sysret",
+    "helper_sysexit",
+    "helper_raise_interrupt",
+    "raise_interrupt",
+    "helper_single_step",
+    "helper_rechecking_single_step",
     *(  # engine/softfloat.c
         f"float{bits}_{name}"
         for bits in (32, 64)
@@ -83,18 +94,24 @@ def builder() -> FFI:
     ffi = FFI()
     for name in HEADERS:
         ffi.cdef(declarations(CSRC / "include" / name))
-    wraps = [f"-Wl,--wrap={name}_x86_64" for name in WRAPPED] + [f"-Wl,--wrap={name}" for name in WRAPPED_PLAIN]
+    wrapped = [f"{name}_x86_64" for name in WRAPPED] + WRAPPED_PLAIN
+    wraps = [f"-Wl,--wrap={name}" for name in wrapped]
+    headers = [path for suffix in ("h", "def") for path in sorted(CSRC.glob(f"**/*.{suffix}"))]
     root = CSRC.parent
     ffi.set_source(
         "vmm._vmk",
         "".join(f'#include "{name}"\n' for name in HEADERS),
         sources=[str(path.relative_to(root)) for path in sorted(CSRC.glob("*/*.c"))],
-        depends=[str(path.relative_to(root)) for path in sorted(CSRC.glob("**/*.[h]")) + sorted(CSRC.glob("**/*.def"))],
+        depends=[str(path.relative_to(root)) for path in headers],
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
-        extra_compile_args=["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-math-errno",
-                            "-ffp-contract=off", "-Wno-missing-field-initializers"],
-        extra_link_args=[*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm"],
+        extra_compile_args=[
+            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
+            *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
+        ],
+        extra_link_args=[
+            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm")
+        ],
     )
     return ffi
 

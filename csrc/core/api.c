@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cpu_state.h"
 #include "core/state.h"
 #include "core/vm.h"
 #include "cpu/cpu.h"
@@ -65,7 +66,10 @@ size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buff
 int vmk_set_rom(struct vm *vm, const void *bytes, size_t length)
 {
     vm->error[0] = 0;
-    return ram_set_rom(vm->board, bytes, length);
+    int rc = ram_set_rom(vm->board, bytes, length);
+    if (!rc)
+        memset(vm->srat.purpose + vm->board->ram.size / PAGE_SIZE, VMK_SRAT_ROM, length / PAGE_SIZE);
+    return rc;
 }
 
 int vmk_fwcfg_add(struct vm *vm, uint32_t key, const void *bytes, size_t length)
@@ -277,11 +281,9 @@ size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool
     return n;
 }
 
-#define CPU_STATE_BYTES 5464 /* of struct guest: up to the breakpoints, which are host pointers */
-
 size_t vmk_state_size(struct vm *vm)
 {
-    return board_state_size(vm->board) + vm->cpus * (CPU_STATE_BYTES + 4 * sizeof(uint64_t));
+    return board_state_size(vm->board) + vm->cpus * cpu_state_size();
 }
 
 int vmk_state_save(struct vm *vm, void *buffer, size_t size)
@@ -289,13 +291,8 @@ int vmk_state_save(struct vm *vm, void *buffer, size_t size)
     uint8_t *out = buffer;
     if (size != vmk_state_size(vm))
         return fail(vm, VMK_EINVAL, "the buffer is not of the state's size");
-    for (unsigned i = 0; i < vm->cpus; i++) {
-        const struct vcpu *v = vm->vcpu[i];
-        const uint64_t own[4] = {v->guest->icount, (uint64_t)v->tsc_offset, v->state, v->nmi_pending};
-        memcpy(out, v->guest, CPU_STATE_BYTES);
-        memcpy(out + CPU_STATE_BYTES, own, sizeof(own));
-        out += CPU_STATE_BYTES + sizeof(own);
-    }
+    for (unsigned i = 0; i < vm->cpus; i++, out += cpu_state_size())
+        cpu_state_save(vm->vcpu[i], out);
     board_state_save(vm->board, out);
     return VMK_OK;
 }

@@ -29,6 +29,9 @@ enum vcpu_request {
     REQ_STOP = 32,      /* leave the engine: the VM's run ends */
 };
 
+/* What is on its way through the guest's IDT: a fault on that way knows by it whether the event came from outside the program. */
+enum delivery { DELIVERING_NOTHING, DELIVERING_EVENT, DELIVERING_INT };
+
 struct vcpu_stats {
     uint64_t trap[SBE_CLASS_COUNT];        /* by class of instruction, rewritten or reached through a wrapped helper */
     uint64_t exception[32];
@@ -53,7 +56,10 @@ struct vcpu {
     bool triple_fault;
 
     /* Where a fault was raised, so that the instructions of its block that did not run are taken back from icount. */
-    bool fault_restored, fault_at_fetch, delivering;
+    bool fault_restored, fault_at_fetch;
+    bool stepped;               /* the #DB being raised is a trap: its instruction retired */
+    uint8_t delivering;         /* enum delivery: set while the guest's IDT, TSS and stack are accessed */
+    uint8_t int_length;         /* of the INT n, INT3 or INTO being raised */
     uintptr_t smc_caller, native_ra;
 
     /* The block being translated: what the scan found and where its bytes are. */

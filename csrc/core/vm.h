@@ -36,6 +36,9 @@ void vm_destroy(struct vm *vm);
 /* The boot CPU's state at the hand-off from a loader. */
 int vm_boot(struct vm *vm, const struct vmk_boot *boot);
 
+/* A startup IPI: real mode at the vector's page. */
+void boot_startup_ipi(struct vcpu *v);
+
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 

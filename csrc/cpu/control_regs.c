@@ -47,6 +47,8 @@ void cpu_write_cr(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra)
     struct guest *g = v->guest;
     bool ok = true;
     v->stats.trap[SBE_CLASS_CR]++;
+    if (!(g->hflags & HF_CS64)) /* the register's upper half may hold anything */
+        value = (uint32_t)value;
     switch (reg) {
     case 0:
         if ((ok = cr0_ok(g, value)))

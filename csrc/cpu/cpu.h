@@ -51,6 +51,23 @@ void cpu_sysenter(struct vcpu *v, unsigned length, uintptr_t ra);
 uint64_t cpu_read_cr(struct vcpu *v, unsigned reg);
 void cpu_write_cr(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra);
 
+/* checks.c: what the engine's own bodies leave out; each raises the fault or returns. */
+void cpu_check_dr(struct vcpu *v, uintptr_t ra);
+uint64_t cpu_check_dr_write(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra); /* the value with its fixed bits */
+void cpu_check_ltr(struct vcpu *v, uint16_t selector, uintptr_t ra);
+void cpu_check_sysret(struct vcpu *v, bool long_mode, uintptr_t ra);
+void cpu_check_sysexit(struct vcpu *v, bool long_mode, uintptr_t ra);
+
+/* fault_insn.c: what kind of instruction is at guest->rip, which has just faulted. */
+unsigned cpu_int1_length(struct vcpu *v); /* of INT1; 0: it is another */
+bool cpu_uses_stack_segment(struct vcpu *v, uint64_t va); /* in 64-bit code: for its access to va */
+
+/* 48 bits of linear address */
+static inline bool cpu_canonical(uint64_t va)
+{
+    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
+}
+
 /* What a fresh or reset vCPU's own registers hold. */
 void cpu_power_on(struct vcpu *v);
 

@@ -1,6 +1,6 @@
 /* CPUID: one table of features, named models, and the leaves made from them.
  *
- * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, SGX, performance counters. ERMS is not offered
+ * Only what the engine executes and the monitor emulates is offered: no AVX, PCID, MCE, VME, SGX, performance counters. ERMS is not offered
  * although REP MOVSB works: the engine runs a REP one element at a time, so guests should prefer quadwords. The vendor is Intel
  * and ARCH_CAPABILITIES says that an interpreted CPU has none of the speculation defects, which spares guests page-table isolation and
  * retpolines. The hypervisor leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
@@ -23,7 +23,7 @@ struct feature {
 enum { BASE = 1, V2 = 2, FULL = 3, EXTRA = 4 };
 
 static const struct feature features[] = {
-    {"fpu", CPUID_1_EDX, 0, BASE},       {"vme", CPUID_1_EDX, 1, BASE},        {"de", CPUID_1_EDX, 2, BASE},
+    {"fpu", CPUID_1_EDX, 0, BASE},       {"de", CPUID_1_EDX, 2, BASE},
     {"pse", CPUID_1_EDX, 3, BASE},       {"tsc", CPUID_1_EDX, 4, BASE},        {"msr", CPUID_1_EDX, 5, BASE},
     {"pae", CPUID_1_EDX, 6, BASE},       {"cx8", CPUID_1_EDX, 8, BASE},        {"apic", CPUID_1_EDX, 9, BASE},
     {"sep", CPUID_1_EDX, 11, BASE},      {"mtrr", CPUID_1_EDX, 12, BASE},      {"pge", CPUID_1_EDX, 13, BASE},
@@ -101,7 +101,7 @@ void cpuid_apply(struct vcpu *v)
 
 uint64_t cpuid_cr4_bits(const struct vcpu *v)
 {
-    uint64_t bits = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    uint64_t bits = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     bits |= cpuid_has(v, CPUID_1_ECX, 26) ? CR4_OSXSAVE : 0;
     bits |= cpuid_has(v, CPUID_7_EBX, 0) ? CR4_FSGSBASE : 0;
     bits |= cpuid_has(v, CPUID_7_EBX, 7) ? CR4_SMEP : 0;

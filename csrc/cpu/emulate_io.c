@@ -61,7 +61,8 @@ static void repeat(struct trap *t, void (*one)(struct trap *))
         one(t);
         return;
     }
-    for (unsigned i = 0; i < STEP && t->g->reg[RCX] & count_mask(t); i++) {
+    unsigned step = t->g->rflags & FLAG_TF ? 1 : STEP;
+    for (unsigned i = 0; i < step && t->g->reg[RCX] & count_mask(t); i++) {
         one(t);
         advance(t, RCX, -1);
     }

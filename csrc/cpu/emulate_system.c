@@ -52,6 +52,7 @@ static void check_dr(struct trap *t)
 void trap_mov_from_dr(struct trap *t)
 {
     check_dr(t);
+    cpu_check_dr(t->v, t->ra);
     trap_set_reg(t, t->op->rm, t->op->size, engine_get_dr(t->v, t->op->reg));
 }
 
@@ -59,8 +60,7 @@ void trap_mov_to_dr(struct trap *t)
 {
     uint64_t value = trap_reg(t, t->op->rm, t->op->size);
     check_dr(t);
-    if (t->op->reg >= 4 && value >> 32)
-        trap_gp(t);
+    value = cpu_check_dr_write(t->v, t->op->reg, value, t->ra);
     trap_enter_native(t);
     engine_set_dr(t->v, t->op->reg, value);
     trap_leave_native(t);
@@ -103,10 +103,12 @@ void trap_sysenter(struct trap *t)
 
 static void native_return(struct trap *t, void (*go)(struct vcpu *, unsigned))
 {
+    bool long_mode = t->op->flags & SBE_OP_REX_W;
     if (!(t->g->hflags & HF_PE))
         trap_gp(t);
+    (go == engine_sysret ? cpu_check_sysret : cpu_check_sysexit)(t->v, long_mode, t->ra);
     trap_enter_native(t);
-    go(t->v, t->op->flags & SBE_OP_REX_W ? 8 : 4);
+    go(t->v, long_mode ? 8 : 4);
     trap_leave_native(t);
     t->next_rip = t->g->rip;
 }
@@ -134,7 +136,7 @@ void trap_fsgsbase(struct trap *t)
         return;
     }
     uint64_t base = trap_reg(t, t->op->rm, t->op->size);
-    if ((uint64_t)((int64_t)(base << 16) >> 16) != base)
+    if (!cpu_canonical(base))
         trap_gp(t);
     s->base = base;
 }

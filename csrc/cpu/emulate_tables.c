@@ -1,4 +1,5 @@
 /* LGDT, LIDT, SGDT, SIDT, LLDT, SLDT, LTR, STR: descriptor tables and the task register. */
+#include "cpu/cpu.h"
 #include "cpu/trap.h"
 
 static void check_protected(struct trap *t)
@@ -22,6 +23,8 @@ static void load_table(struct trap *t, struct segment *table)
     uint64_t base = engine_load(t->v, at + 2, long_mode ? 8 : 4, t->ra);
     if (!long_mode && t->op->size == 2)
         base &= 0xffffff;
+    if (long_mode && !cpu_canonical(base))
+        trap_gp(t);
     table->limit = limit;
     table->base = base;
 }
@@ -46,6 +49,8 @@ static void load_system_segment(struct trap *t, void (*load)(struct vcpu *, uint
 {
     check_protected(t);
     uint16_t selector = (uint16_t)trap_read_rm(t, 2);
+    if (load == engine_ltr)
+        cpu_check_ltr(t->v, selector, t->ra);
     trap_enter_native(t);
     load(t->v, selector);
     trap_leave_native(t);

@@ -11,6 +11,8 @@
 #include "engine/engine.h"
 #include "io/irq.h"
 
+#define ERROR_EXT 1
+#define ERROR_IDT 2
 #define REAL_TIME_POLL 20000 /* instructions between looks at the host's clock: about 10 us */
 
 static uint64_t instructions_until(struct vcpu *v, uint64_t time)
@@ -113,9 +115,22 @@ bool cpu_take_interrupt(struct vcpu *v)
     return deliver(v, vector & 0xff);
 }
 
+/* A fault met while an earlier event was delivered: the engine counts long-mode gates as 16 bytes and leaves EXT out. */
+static void correct_error_code(struct vcpu *v, unsigned vector)
+{
+    struct guest *g = v->guest;
+    if (!v->delivering || vector < EXC_TS || vector > EXC_GP)
+        return;
+    if (g->error_code & ERROR_IDT && g->hflags & HF_LMA)
+        g->error_code = (g->error_code >> 4 << 3) | ERROR_IDT;
+    if (v->delivering == DELIVERING_EVENT)
+        g->error_code |= ERROR_EXT;
+}
+
 void cpu_exception(struct vcpu *v, unsigned vector)
 {
     struct guest *g = v->guest;
+    correct_error_code(v, vector);
     if (vector < 32)
         v->stats.exception[vector]++;
     trace_add(&v->board->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
@@ -128,6 +143,8 @@ void cpu_hlt(struct vcpu *v, unsigned length, uintptr_t ra)
     (void)ra;
     v->stats.trap[SBE_CLASS_HALT]++;
     v->guest->rip += length;
+    if (v->guest->rflags & FLAG_TF)
+        engine_single_step(v);
     engine_halt(v);
 }
 
@@ -140,6 +157,9 @@ void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
     if (v->vm->cpus > 1)
         v->turn_end = v->guest->icount;
     cpu_set_limit(v);
+    v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
+    if (v->guest->rflags & FLAG_TF)
+        engine_single_step(v);
     engine_resume_at(v);
 }
 

@@ -28,11 +28,6 @@ struct msr {
 #define MTRR_CAP 0x508u /* 8 variable ranges, fixed ranges, write-combining */
 #define EFER_WRITABLE (EFER_SCE | EFER_LME | EFER_NXE)
 
-static bool canonical(uint64_t va)
-{
-    return (uint64_t)((int64_t)(va << 16) >> 16) == va;
-}
-
 static bool rd_tsc(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = cpu_tsc(v); return true; }
 static bool rd_adjust(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = (uint64_t)v->tsc_offset; return true; }
 static bool rd_zero(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = 0; return true; }
@@ -145,7 +140,7 @@ static uint64_t *plain(struct vcpu *v, uint32_t index)
 
 static bool rd_plain(struct vcpu *v, uint32_t i, uint64_t *x) { *x = *plain(v, i); return true; }
 static bool wr_plain(struct vcpu *v, uint32_t i, uint64_t x) { *plain(v, i) = x; return true; }
-static bool wr_address(struct vcpu *v, uint32_t i, uint64_t x) { return canonical(x) && wr_plain(v, i, x); }
+static bool wr_address(struct vcpu *v, uint32_t i, uint64_t x) { return cpu_canonical(x) && wr_plain(v, i, x); }
 static bool wr_low32(struct vcpu *v, uint32_t i, uint64_t x) { return !(x >> 32) && wr_plain(v, i, x); }
 static bool rd_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->guest->sysenter_cs; return true; }
 static bool wr_sysenter_cs(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; v->guest->sysenter_cs = (uint32_t)x; return true; }

@@ -152,8 +152,14 @@ static void end_block(struct trap *t, enum trap_form form)
 {
     t->g->rip = t->next_rip;
     cpu_set_limit(t->v);
-    if (form == TRAP_AS_HLT)
+    /* SYSCALL's block looks at TF as it is now; but for SYSCALL and SYSRET themselves, what it was before decides. */
+    bool was_set = t->flags_before & FLAG_TF, changed = (t->flags_before ^ t->g->rflags) & FLAG_TF;
+    bool own = form == TRAP_AS_SYSCALL && changed && t->site->cls != SBE_CLASS_SYSCALL;
+    if (form == TRAP_AS_HLT || own) {
+        if (was_set)
+            engine_single_step(t->v);
         engine_resume_at(t->v);
+    }
     if (form == TRAP_AS_IRET)
         engine_set_flags(t->v, engine_flags(t->v));
 }
@@ -163,22 +169,26 @@ static void repeat_in_new_block(struct trap *t, enum trap_form form)
     engine_sync(t->v, t->ra);
     if (form == TRAP_AS_OUT)
         engine_finish_instruction(t->v, t->ra);
+    if (t->flags_before & FLAG_TF)
+        engine_single_step(t->v);
     engine_resume_at(t->v);
 }
 
 void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
 {
     const struct sbe_site *site = sbe_site(v->vm->sbe, index);
-    struct trap t = {.v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra};
+    struct trap t = {.v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
     sbe_hit(v->vm->sbe, index);
     trace_add(&v->board->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
-    if (site->op.flags & SBE_OP_LOCK || !handlers[site->insn].run)
+    if (site->op.flags & (SBE_OP_LOCK | SBE_OP_UD) || !handlers[site->insn].run)
         trap_ud(&t);
     if (handlers[site->insn].privileged && guest_cpl(v->guest))
         trap_gp(&t);
     if (form == TRAP_AS_IRET)
         engine_sync(v, ra);
+    if (form == TRAP_AS_HLT || form == TRAP_AS_SYSCALL) /* an interrupt shadow ends here; the handler may begin another */
+        v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     handlers[site->insn].run(&t);
     if (t.again)
         repeat_in_new_block(&t, form);

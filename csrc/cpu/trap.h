@@ -16,6 +16,7 @@ struct trap {
     const struct sbe_operand *op;
     uintptr_t ra;
     uint64_t next_rip; /* behind the instruction; a handler that goes elsewhere changes it */
+    uint64_t flags_before; /* without the arithmetic flags */
     bool again;        /* execute the same instruction once more (a long REP) */
 };
 

@@ -21,29 +21,44 @@
 #define CODE_BUFFER (256u << 20)
 #define RESET_EDX 0x000306c3u /* the CPU model's signature */
 
+/* The block's count included the instruction that raised this. A trap retired; a fault did not, nor did an INT whose delivery failed. */
+static void uncount_fault(struct vcpu *v)
+{
+    bool retired = v->stepped || v->guest->exception_is_int;
+    if (v->native_ra)
+        count_take_back(v, v->native_ra, 0);
+    else if (v->delivering == DELIVERING_INT)
+        v->guest->icount--;
+    else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired) /* raised without a return address: it ended its block */
+        v->guest->icount--;
+    v->native_ra = 0;
+    v->fault_restored = v->fault_at_fetch = v->stepped = false;
+}
+
 static void on_exception(uc_engine *uc, uint32_t vector, void *user)
 {
     struct vcpu *v = user;
-    void *cpu = v->cpu;
     (void)uc;
     v->translating = false;
-    /* A fault raised by a call without a return address ended its block: that instruction did not retire. */
-    if (v->native_ra)
-        count_take_back(v, v->native_ra, 0);
-    else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !v->guest->exception_is_int)
-        v->guest->icount--;
-    v->native_ra = 0;
-    v->fault_restored = v->fault_at_fetch = false;
+    uncount_fault(v);
     cpu_exception(v, vector);
-    CPU_EXCEPTION_INDEX(cpu) = (int32_t)vector;
-    v->delivering = true;
-    x86_cpu_do_interrupt_x86_64(cpu);
-    v->delivering = false;
+    /* The engine has put rip behind an INT already, where a fault while delivering it would find it. */
+    if (v->guest->exception_is_int)
+        v->guest->rip -= v->int_length;
+    CPU_EXCEPTION_INDEX(v->cpu) = (int32_t)vector;
+    v->delivering = v->guest->exception_is_int ? DELIVERING_INT : DELIVERING_EVENT;
+    x86_cpu_do_interrupt_x86_64(v->cpu);
+    v->delivering = DELIVERING_NOTHING;
 }
 
+/* INT1 is an undefined opcode to the engine. */
 static bool on_invalid_instruction(uc_engine *uc, void *user)
 {
-    on_exception(uc, EXC_UD, user);
+    struct vcpu *v = user;
+    unsigned length = v->fault_at_fetch ? 0 : cpu_int1_length(v);
+    v->guest->rip += length;
+    v->stepped = length;
+    on_exception(uc, length ? EXC_DB : EXC_UD, user);
     return true;
 }
 
@@ -64,9 +79,9 @@ static bool exec_interrupt(void *cpu, int request)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
     (void)request;
-    v->delivering = true;
+    v->delivering = DELIVERING_EVENT;
     bool taken = cpu_take_interrupt(v);
-    v->delivering = false;
+    v->delivering = DELIVERING_NOTHING;
     return taken;
 }
 
@@ -147,12 +162,15 @@ void engine_reset(struct vcpu *v)
     cpu_reset(v->cpu);
     v->guest->icount = icount;
     v->guest->limit = 0;
+    engine_set_cr4(v, 0); /* the engine starts with bits that suit its own users */
     v->guest->reg[RDX] = RESET_EDX;
+    v->guest->tr.flags = TSS32_IN_USE;
     v->guest->old_exception = -1;
     CPU_HALTED(v->cpu) = 0;
     CPU_EXCEPTION_INDEX(v->cpu) = -1;
     CPU_INTERRUPT_REQUEST(v->cpu) = 0;
-    v->fault_restored = v->fault_at_fetch = v->delivering = v->translating = v->triple_fault = false;
+    v->fault_restored = v->fault_at_fetch = v->stepped = v->translating = v->triple_fault = false;
+    v->delivering = DELIVERING_NOTHING;
 }
 
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
@@ -191,6 +209,13 @@ void engine_resume_at(struct vcpu *v)
 {
     CPU_EXCEPTION_INDEX(v->cpu) = -1;
     cpu_loop_exit_x86_64(v->cpu);
+}
+
+void __wrap_helper_single_step_x86_64(struct guest *env);
+void engine_single_step(struct vcpu *v)
+{
+    __wrap_helper_single_step_x86_64(v->guest);
+    __builtin_unreachable();
 }
 
 void engine_halt(struct vcpu *v)

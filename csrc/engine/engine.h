@@ -43,6 +43,9 @@ void engine_leave_block(struct vcpu *v, uintptr_t ra) __attribute__((noreturn));
 /* In a trap: the instruction is finished (guest->rip and flags set, see engine_sync); go on at guest->rip in a new block. */
 void engine_resume_at(struct vcpu *v) __attribute__((noreturn));
 
+/* The same where TF was set as the instruction began: its single-step #DB comes first. */
+void engine_single_step(struct vcpu *v) __attribute__((noreturn));
+
 /* In HLT (guest->rip behind it): engine_run returns ENGINE_HALTED. */
 void engine_halt(struct vcpu *v) __attribute__((noreturn));
 

@@ -98,6 +98,9 @@ AT(features, 5632);
 AT(uc, 7000);
 #undef AT
 
+/* TR's cached descriptor: to the engine the TSS in use is of the available type, and it aborts the process over any other. */
+#define TSS32_IN_USE 0x8900u
+
 /* The engine's hidden flags: CPU mode bits that are part of a translated block's key. */
 enum hflag {
     HF_CPL = 3u,

@@ -117,6 +117,79 @@ void __wrap_helper_write_crN_x86_64(struct guest *env, int reg, uint64_t value)
     cpu_write_cr(owner(env), (unsigned)reg, value, CALLER);
 }
 
+/* Instructions the engine executes once the checks it leaves out have passed. Tail calls, as above. */
+void __real_helper_set_dr_x86_64(struct guest *env, int reg, uint64_t value);
+void __wrap_helper_set_dr_x86_64(struct guest *env, int reg, uint64_t value);
+void __wrap_helper_set_dr_x86_64(struct guest *env, int reg, uint64_t value)
+{
+    value = cpu_check_dr_write(owner(env), (unsigned)reg, value, CALLER);
+    __real_helper_set_dr_x86_64(env, reg, value);
+}
+
+uint64_t __real_helper_get_dr_x86_64(struct guest *env, int reg);
+uint64_t __wrap_helper_get_dr_x86_64(struct guest *env, int reg);
+uint64_t __wrap_helper_get_dr_x86_64(struct guest *env, int reg)
+{
+    cpu_check_dr(owner(env), CALLER);
+    return __real_helper_get_dr_x86_64(env, reg);
+}
+
+void __real_helper_ltr_x86_64(struct guest *env, int selector);
+void __wrap_helper_ltr_x86_64(struct guest *env, int selector);
+void __wrap_helper_ltr_x86_64(struct guest *env, int selector)
+{
+    cpu_check_ltr(owner(env), (uint16_t)selector, CALLER);
+    __real_helper_ltr_x86_64(env, selector);
+}
+
+void __real_helper_sysret_x86_64(struct guest *env, int dflag);
+void __wrap_helper_sysret_x86_64(struct guest *env, int dflag);
+void __wrap_helper_sysret_x86_64(struct guest *env, int dflag)
+{
+    cpu_check_sysret(owner(env), dflag == 2, CALLER);
+    __real_helper_sysret_x86_64(env, dflag);
+}
+
+void __real_helper_sysexit_x86_64(struct guest *env, int dflag);
+void __wrap_helper_sysexit_x86_64(struct guest *env, int dflag);
+void __wrap_helper_sysexit_x86_64(struct guest *env, int dflag)
+{
+    cpu_check_sysexit(owner(env), dflag == 2, CALLER);
+    __real_helper_sysexit_x86_64(env, dflag);
+}
+
+/* A software interrupt is raised with its length; the second is INTO's way. */
+void __real_helper_raise_interrupt_x86_64(struct guest *env, int vector, int length);
+void __wrap_helper_raise_interrupt_x86_64(struct guest *env, int vector, int length);
+void __wrap_helper_raise_interrupt_x86_64(struct guest *env, int vector, int length)
+{
+    owner(env)->int_length = (uint8_t)length;
+    __real_helper_raise_interrupt_x86_64(env, vector, length);
+}
+
+void __real_raise_interrupt_x86_64(struct guest *env, int vector, int is_int, int error, int length);
+void __wrap_raise_interrupt_x86_64(struct guest *env, int vector, int is_int, int error, int length);
+void __wrap_raise_interrupt_x86_64(struct guest *env, int vector, int is_int, int error, int length)
+{
+    owner(env)->int_length = (uint8_t)length;
+    __real_raise_interrupt_x86_64(env, vector, is_int, error, length);
+}
+
+/* The #DB behind an instruction that began with TF set; the second form is SYSCALL's and SYSRET's, which look at TF when they are done. */
+void __real_helper_single_step_x86_64(struct guest *env);
+void __wrap_helper_single_step_x86_64(struct guest *env)
+{
+    owner(env)->stepped = true;
+    __real_helper_single_step_x86_64(env);
+}
+
+void __wrap_helper_rechecking_single_step_x86_64(struct guest *env);
+void __wrap_helper_rechecking_single_step_x86_64(struct guest *env)
+{
+    if (env->rflags & FLAG_TF)
+        __wrap_helper_single_step_x86_64(env);
+}
+
 /* A shutdown: the engine would stop without a word. */
 void __wrap_qemu_system_reset_request(uc_engine *uc);
 void __wrap_qemu_system_reset_request(uc_engine *uc)
@@ -140,12 +213,12 @@ void engine_wrmsr(struct vcpu *v)
 }
 
 void engine_lldt(struct vcpu *v, uint16_t selector) { helper_lldt_x86_64(v->guest, selector); }
-void engine_ltr(struct vcpu *v, uint16_t selector) { helper_ltr_x86_64(v->guest, selector); }
+void engine_ltr(struct vcpu *v, uint16_t selector) { __real_helper_ltr_x86_64(v->guest, selector); }
 void engine_invlpg(struct vcpu *v, uint64_t va) { helper_invlpg_x86_64(v->guest, va); }
-void engine_sysret(struct vcpu *v, unsigned size) { helper_sysret_x86_64(v->guest, size == 8 ? 2 : 1); }
-void engine_sysexit(struct vcpu *v, unsigned size) { helper_sysexit_x86_64(v->guest, size == 8 ? 2 : 1); }
-uint64_t engine_get_dr(struct vcpu *v, unsigned reg) { return helper_get_dr_x86_64(v->guest, (int)reg); }
-void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value) { helper_set_dr_x86_64(v->guest, (int)reg, value); }
+void engine_sysret(struct vcpu *v, unsigned size) { __real_helper_sysret_x86_64(v->guest, size == 8 ? 2 : 1); }
+void engine_sysexit(struct vcpu *v, unsigned size) { __real_helper_sysexit_x86_64(v->guest, size == 8 ? 2 : 1); }
+uint64_t engine_get_dr(struct vcpu *v, unsigned reg) { return __real_helper_get_dr_x86_64(v->guest, (int)reg); }
+void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value) { __real_helper_set_dr_x86_64(v->guest, (int)reg, value); }
 uint64_t engine_xgetbv(struct vcpu *v, uint32_t index) { return helper_xgetbv_x86_64(v->guest, index); }
 void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value) { helper_xsetbv_x86_64(v->guest, index, value); }
 void engine_set_cr0(struct vcpu *v, uint64_t value) { cpu_x86_update_cr0_x86_64(v->guest, (uint32_t)value); }

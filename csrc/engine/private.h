@@ -48,10 +48,13 @@
 #define TCG_TB_FLUSH_COUNT(ctx) AT_OFFSET(ctx, 39096 + 24, uint32_t)
 
 #define TCG_ENV(ctx) AT_OFFSET(ctx, 39152, void *)
+#define TCG_OP_CODE(op) AT_OFFSET(op, 0, uint8_t)
+#define TCG_OP_NEXT(op) AT_OFFSET(op, 8, void *)
+
 #define INTERRUPT_HARD 2u
 
 /* The few operations of the translator's intermediate code that are emitted here. */
-enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78 };
+enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78, TCG_INSN_START = 129 };
 enum { TCG_COND_LTU = 4, TCG_TYPE_I64 = 1 };
 #define ENGINE_EXCP_HLT 0x10001
 
@@ -134,14 +137,9 @@ void cpu_x86_update_cr3_x86_64(struct guest *env, uint64_t value);
 void cpu_x86_update_cr4_x86_64(struct guest *env, uint32_t value);
 uint64_t helper_read_eflags_x86_64(struct guest *env);
 void helper_lldt_x86_64(struct guest *env, int selector);
-void helper_ltr_x86_64(struct guest *env, int selector);
 void helper_load_seg_x86_64(struct guest *env, int seg, int selector);
 void helper_invlpg_x86_64(struct guest *env, uint64_t va);
 void helper_iret_real_x86_64(struct guest *env, int shift);
-void helper_sysret_x86_64(struct guest *env, int dflag);
-void helper_sysexit_x86_64(struct guest *env, int dflag);
-void helper_set_dr_x86_64(struct guest *env, int reg, uint64_t value);
-uint64_t helper_get_dr_x86_64(struct guest *env, int reg);
 void helper_xsetbv_x86_64(struct guest *env, uint32_t ecx, uint64_t mask);
 uint64_t helper_xgetbv_x86_64(struct guest *env, uint32_t ecx);
 uint32_t cpu_ldub_data_ra_x86_64(struct guest *env, uint64_t va, uintptr_t ra);

@@ -15,7 +15,9 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "cpu/cpu.h"
 #include "engine/code_pages.h"
+#include "engine/engine.h"
 #include "engine/jump.h"
 #include "engine/walk.h"
 #include "mem/srat.h"
@@ -166,12 +168,24 @@ static void fill_memory(struct vcpu *v, uint64_t va, uint64_t offset, const stru
     log_slot(w->global ? &t->global : &t->own, (unsigned)mode, index);
 }
 
+/* A non-canonical address: pushing an event's frame is a stack access as much as an instruction's own. */
+static int noncanonical_vector(struct vcpu *v, uint64_t va, int access, uintptr_t ra)
+{
+    if (access == ACCESS_FETCH)
+        return EXC_GP;
+    if (v->delivering)
+        return access == ACCESS_STORE ? EXC_SS : EXC_GP;
+    engine_sync(v, ra);
+    return cpu_uses_stack_segment(v, va) ? EXC_SS : EXC_GP;
+}
+
 static void raise_walk_fault(struct vcpu *v, uint64_t va, const struct walk *w, int access, uintptr_t ra)
 {
+    int vector = w->vector == EXC_GP ? noncanonical_vector(v, va, access, ra) : w->vector;
     v->fault_at_fetch = access == ACCESS_FETCH;
-    if (w->vector == EXC_PF)
+    if (vector == EXC_PF)
         v->guest->cr[2] = va;
-    raise_exception_err_ra_x86_64(v->guest, w->vector, w->error, ra);
+    raise_exception_err_ra_x86_64(v->guest, vector, w->error, ra);
 }
 
 bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe, uintptr_t ra)

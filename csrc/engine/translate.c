@@ -14,6 +14,8 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/walk.h"
+#include "mem/ram.h"
 
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
@@ -29,6 +31,28 @@ static enum sbe_mode block_mode(uint32_t flags)
     return flags & HF_CS64 ? SBE_MODE_64 : flags & HF_CS32 ? SBE_MODE_32 : SBE_MODE_16;
 }
 
+static unsigned instructions_begun(const struct vcpu *v)
+{
+    unsigned n = 0;
+    for (void *op = TCG_OPS(v->tcg)->next; op; op = TCG_OP_NEXT(op))
+        n += TCG_OP_CODE(op) == TCG_INSN_START;
+    return n;
+}
+
+/* A block runs into a page that cannot be fetched. The fault belongs to the instruction that needs the page and those before it come
+ * first: translate again, up to that one. Where it is the block's first, the fetch may fault. */
+static void stop_before(struct vcpu *v, uint64_t page)
+{
+    struct walk w;
+    int mode = guest_cpl(v->guest) == 3 ? MMU_USER : MMU_KERNEL;
+    unsigned begun = v->translating ? instructions_begun(v) : 0;
+    if (begun < 2 || (walk_pages(v, page, ACCESS_FETCH, mode, &w) && ram_read_offset(v->board, w.gpa) != RAM_NOT_MEMORY))
+        return;
+    v->translating = false;
+    CPU_CFLAGS_NEXT_TB(v->cpu) = begun - 1;
+    engine_resume_at(v);
+}
+
 /* The byte at a linear address of the block, through the two pages a block may touch. May raise the guest's #PF, as the translator's
  * own fetch of that byte would. */
 static const uint8_t *code_at(struct vcpu *v, uint64_t va)
@@ -36,6 +60,8 @@ static const uint8_t *code_at(struct vcpu *v, uint64_t va)
     unsigned n = v->code_host[0] && (va & PAGE_MASK) != v->code_page[0];
     if (!v->code_host[n] || (va & PAGE_MASK) != v->code_page[n]) {
         void *host = NULL;
+        if (n)
+            stop_before(v, va & PAGE_MASK);
         get_page_addr_code_hostp_x86_64(v->guest, va & PAGE_MASK, &host);
         v->code_page[n] = va & PAGE_MASK;
         v->code_host[n] = host;

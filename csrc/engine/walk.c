@@ -6,6 +6,7 @@
 #include "engine/walk.h"
 
 #include "core/vm.h"
+#include "cpu/cpu.h"
 #include "mem/srat.h"
 
 enum pte { PTE_P = 1, PTE_W = 2, PTE_U = 4, PTE_A = 32, PTE_D = 64, PTE_PS = 128, PTE_G = 256 };
@@ -161,7 +162,7 @@ bool walk_pages(struct vcpu *v, uint64_t va, int type, int mode, struct walk *w)
     enum step s;
     if (!(v->guest->cr[0] & CR0_PG))
         return no_paging(&k);
-    if (v->guest->hflags & HF_LMA && (uint64_t)((int64_t)(va << 16) >> 16) != va) {
+    if (v->guest->hflags & HF_LMA && !cpu_canonical(va)) {
         w->vector = EXC_GP;
         w->error = 0;
         return false;

@@ -23,7 +23,8 @@ enum sbe_mode { SBE_MODE_16, SBE_MODE_32, SBE_MODE_64, SBE_MODE_VM86, SBE_MODE_C
 
 enum sbe_policy { SBE_NATIVE, SBE_TRAP, SBE_INLINE, SBE_POLICY_COUNT };
 
-/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing is rewritten. */
+/* full: everything the monitor can emulate traps. adaptive: only what must. off: nothing. In each, an instruction
+ * of the table with a LOCK prefix traps, to be #UD. */
 enum sbe_profile { SBE_FULL, SBE_ADAPTIVE, SBE_OFF, SBE_PROFILE_COUNT };
 
 /*
@@ -179,6 +180,14 @@ int sbe_set_policy(struct sbe *sbe, enum sbe_insn insn, enum sbe_policy policy);
 enum sbe_policy sbe_policy(const struct sbe *sbe, enum sbe_insn insn, enum sbe_mode mode, unsigned cpl);
 /* -EPERM: the row has no inline form. -EINVAL: the bytes are not one NOP or PAUSE of that mode. */
 int sbe_set_inline(struct sbe *sbe, enum sbe_insn insn, enum sbe_mode mode, const uint8_t *bytes, size_t n);
+
+/* What a 32- or 64-bit instruction does with the stack segment: a mask, 0 for nothing or unknown bytes. */
+enum sbe_stack_use {
+    SBE_STACK_OPERAND = 1,  /* its memory operand is based on rSP or rBP */
+    SBE_STACK_IMPLICIT = 2, /* it pushes or pops */
+    SBE_STACK_MEMORY = 4,   /* it has a memory operand */
+};
+unsigned sbe_stack_use(enum sbe_mode mode, const uint8_t *code, size_t avail);
 
 void sbe_stats(const struct sbe *sbe, struct sbe_stats *out);
 const char *sbe_error(const struct sbe *sbe); /* the last failure, one line; "" if there was none */

@@ -30,6 +30,9 @@ unsigned sbe_address_size(const struct sbe_decoded *d);
 /* Bytes of ModRM, SIB and displacement, from the ModRM byte on; 0: cut off. */
 unsigned sbe_modrm_length(const struct sbe_decoded *d, const uint8_t *modrm, size_t avail);
 
+/* Whether a ModRM byte follows the opcode. */
+bool sbe_has_modrm(const struct sbe_decoded *d);
+
 /* Length of any instruction, defined by opcode class alone: for what Capstone refuses. */
 enum sbe_verdict sbe_length(enum sbe_mode mode, const uint8_t *code, size_t avail, unsigned *len);
 

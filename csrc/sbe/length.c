@@ -71,6 +71,11 @@ static unsigned immediate_length(const struct sbe_decoded *d, char letter, uint8
     }
 }
 
+bool sbe_has_modrm(const struct sbe_decoded *d)
+{
+    return has_modrm(opcode_letter(d));
+}
+
 /* C4, C5 and 62 are vector prefixes in 64-bit mode, and elsewhere where ModRM.mod would be 3. */
 static bool is_vector_prefix(const struct sbe_decoded *d, const uint8_t *code, size_t avail)
 {

@@ -11,6 +11,7 @@ struct sbe_prefilter {
     uint8_t one[256];            /* wanted one-byte opcodes */
     uint8_t second[256];         /* what to do when 0F is followed by this byte */
     uint8_t modrm[256][256 / 8]; /* for the last two: the ModRM bytes that matter */
+    uint8_t locked[2][256];      /* opcodes of any row, one-byte and behind 0F: wanted behind a LOCK prefix */
 };
 
 struct sbe_clean {

@@ -175,6 +175,60 @@ static void debug_registers(void)
     write_cr4(read_cr4() & ~(uint64_t)CR4_DE);
 }
 
+/* DR7.GD: the next access is a #DB fault, which clears GD and sets DR6.BD. */
+static void general_detect(void)
+{
+    struct regs regs = { 0 };
+
+    /* TCG has no general detect. */
+    if (quirks_accepted())
+        return;
+    write_dr6(0);
+    write_dr7(1 << 13);
+    put_code(code, "\x0f\x21\xc0", 3); /* mov rax, dr0 */
+    expect("MOV from DR0 with DR7.GD", (uint64_t)run_code(code, &regs), DB);
+    expect("MOV from DR0 with DR7.GD is a fault", last_trap.frame.rip, (uint64_t)code);
+    expect("DR6.BD is set", read_dr6() >> 13 & 1, 1);
+    expect("DR7.GD is clear", read_dr7(), 0x400);
+    write_dr6(0);
+}
+
+static unsigned hits;
+static uint64_t hit_rip;
+
+static bool on_breakpoint(struct frame *frame)
+{
+    hits++;
+    hit_rip = frame->rip;
+    frame->rflags |= 1 << 16; /* RF: not again at once */
+    return true;
+}
+
+/* An execution breakpoint in code that has run before: a fault before its instruction, each time, until it is off. */
+static void breakpoint(void)
+{
+    struct regs regs = { 0 };
+    uint64_t at = (uint64_t)code + 2;
+
+    put_code(code, "\x90\x90\xff\xc0", 4); /* nop; nop; inc eax */
+    run_code(code, &regs);
+    trap_set_hook(DB, on_breakpoint);
+    write_dr6(0);
+    write_dr0(at);
+    write_dr7(1);
+    run_code(code, &regs);
+    run_code(code, &regs);
+    expect("breakpoint: hits in two runs", hits, 2);
+    expect("breakpoint: at its instruction", hit_rip, at);
+    expect("breakpoint: the instruction ran each time", regs.rax & 0xffffffff, 3);
+    expect("breakpoint: DR6.B0", read_dr6() & 15, 1);
+    write_dr7(0);
+    run_code(code, &regs);
+    expect("breakpoint: none when it is off", hits, 2);
+    trap_set_hook(DB, 0);
+    write_dr6(0);
+}
+
 static void extended_features(void)
 {
     uint64_t efer = read_msr(MSR_EFER);
@@ -329,6 +383,8 @@ void main(void)
     task_priority();
     machine_status_word();
     debug_registers();
+    general_detect();
+    breakpoint();
     extended_features();
     plain_msrs();
     canonical_msrs();

@@ -1,7 +1,8 @@
 /*
  * Privileged instructions that straddle a page border, at every split: both pages present; the second page
- * absent, which is a #PF with CR2 at the border and then, once it is mapped, the same instruction; and a
- * tail that changes by remapping.
+ * absent, which is a #PF with CR2 at the border and then, once it is mapped, the same instruction; a tail that
+ * changes by remapping; and straight code that runs into an absent page, which faults where it crosses and not
+ * before.
  */
 #include "../lib/paging.h"
 #include "../lib/report.h"
@@ -161,6 +162,37 @@ static void rewritten_tail(void)
     expect("rewritten tail: wrong of 200", wrong, 0);
 }
 
+/*
+ * INC EAX as often as there is room before an instruction that crosses the border with `split` bytes, or begins at
+ * it: those before it have run when the fault comes, and it comes with the RIP of the one that needs the page.
+ */
+static void run_into(const char *name, const uint8_t *bytes, unsigned length, unsigned split)
+{
+    static const uint8_t inc_eax[] = { 0xff, 0xc0 };
+    uint8_t *at = place(bytes, length, split);
+    struct regs regs = { 0 };
+    unsigned incs = 0;
+
+    for (unsigned back = split + 2; back < split + 60; back += 2, incs++)
+        copy_bytes(first + PAGE - back, inc_eax, 2);
+    map_page(BORDER, 0, 0);
+    faults = 0;
+    expect2(name, "runs", (uint64_t)run_code(at - 2 * incs, &regs), (uint64_t)NO_TRAP);
+    expect2(name, "faults once", faults, 1);
+    expect2(name, "with its own RIP", fault.rip, (uint64_t)at);
+    expect2(name, "after those before it", fault.rax, incs);
+    expect2(name, "and goes on", regs.rdi, 0x600d);
+}
+
+static void run_into_absent(void)
+{
+    static const uint8_t mov_ebx[] = { 0xbb, 1, 0, 0, 0 }, clts[] = { 0x0f, 0x06 }, nop[] = { 0x90 };
+
+    run_into("mov ebx, 1 run into", mov_ebx, 5, 3);
+    run_into("clts run into", clts, 2, 1);
+    run_into("nop at the border run into", nop, 1, 0);
+}
+
 void main(void)
 {
     uint32_t idt_address = (uint32_t)(uint64_t)idt_pointer;
@@ -177,4 +209,5 @@ void main(void)
     }
     remapped_tail();
     rewritten_tail();
+    run_into_absent();
 }

@@ -225,6 +225,29 @@ static bool is_intel(void)
     return b == 0x756e6547; /* "Genu": AMD has no SYSENTER in long mode */
 }
 
+/* What must not be returned to is #GP at CPL 0, before anything has changed: RCX (and RDX) not canonical. */
+static void bad_returns(void)
+{
+    static const uint8_t sysretq[] = { 0x48, 0x0f, 0x07 }, sysexitq[] = { 0x48, 0x0f, 0x35 };
+    const uint64_t bad = 0x800000000000;
+    struct regs regs = { .rcx = bad };
+
+    /* TCG faults at the target, at CPL 3. */
+    if (quirks_accepted() || !is_intel())
+        return;
+    expect("sysretq to a non-canonical RCX", (uint64_t)run_code(put_code(code, sysretq, 3), &regs), GP);
+    expect("sysretq to a non-canonical RCX: CS", last_trap.frame.cs, KERNEL_CS);
+    write_msr(MSR_SYSENTER_CS, KERNEL_CS);
+    regs = (struct regs){ .rcx = bad, .rdx = (uint64_t)code };
+    expect("sysexitq with a non-canonical RCX", (uint64_t)run_code(put_code(code, sysexitq, 3), &regs), GP);
+    regs = (struct regs){ .rcx = (uint64_t)code, .rdx = bad };
+    expect("sysexitq to a non-canonical RDX", (uint64_t)run_code(put_code(code, sysexitq, 3), &regs), GP);
+    expect("sysexitq to a non-canonical RDX: CS", last_trap.frame.cs, KERNEL_CS);
+    write_msr(MSR_SYSENTER_CS, 3);
+    regs = (struct regs){ .rcx = (uint64_t)code, .rdx = (uint64_t)code };
+    expect("sysexit with a null SYSENTER_CS", (uint64_t)run_code(put_code(code, sysexitq, 3), &regs), GP);
+}
+
 static void sysenter_path(void)
 {
     write_msr(MSR_SYSENTER_CS, KERNEL_CS);
@@ -253,5 +276,6 @@ void main(void)
     popf_flags();
     syscall_path();
     sysret_to_32_bits();
+    bad_returns();
     sysenter_path();
 }

@@ -35,4 +35,6 @@ def vmm_run(
     command = [str(word) for word in (*start, "run", *arguments, *wants_report)]
     done = subprocess.run(command, cwd=cwd, capture_output=True, timeout=PATIENCE, check=False)
     written = json.loads(report.read_text()) if report and report.exists() else {}
-    return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), written)
+    return Ended(
+        done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), written
+    )

@@ -1,5 +1,6 @@
-"""Proves that virtual time repeats: boots of Debian's cloud kernel retire the same instructions, say the same and leave the same state,
-each in a process of its own, on 1, 2 and 4 CPUs, on a quiet host and on a busy one."""
+"""Proves that virtual time repeats: boots of Debian's cloud kernel retire the same instructions, say the
+same and leave the same state, each in a process of its own, on 1, 2 and 4 CPUs, on a quiet host and on a
+busy one."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ from tests.boot import cloud_kernel
 from tests.boot.command import vmm_run
 
 RUNS = 5 if os.environ.get("VMM_FUZZ") == "long" else 2
-COMPARED = ("instructions", "guest_seconds", "serial_sha256", "state_sha256", "traps", "interrupts", "exceptions")
+COMPARED = (
+    "instructions",
+    "guest_seconds",
+    "serial_sha256",
+    "state_sha256",
+    "traps",
+    "interrupts",
+    "exceptions",
+)
 Fingerprint = dict[str, object]
 
 
@@ -32,8 +41,9 @@ def _boot(cpus: int, report: Path) -> Fingerprint:
 
 @contextmanager
 def _busy_host() -> Iterator[None]:
-    """A loop without end on every processor, and one more: the VM's thread is taken its processor away all the time."""
-    loops = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range((os.cpu_count() or 1) + 1)]
+    """More endless loops than processors: the VM's thread loses its own all the time."""
+    command = [sys.executable, "-S", "-c", "while True: pass"]
+    loops = [subprocess.Popen(command) for _ in range((os.cpu_count() or 1) + 1)]
     try:
         yield
     finally:

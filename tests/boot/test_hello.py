@@ -1,5 +1,5 @@
-"""Proves every boot protocol from the command line and from Python: each hello kernel greets by its protocol's name, says what it was
-handed, and its clean power-off is exit code 0, in each SBE profile."""
+"""Proves every boot protocol from the command line and from Python: each hello kernel greets by its
+protocol's name, says what it was handed, and its clean power-off is exit code 0, in each SBE profile."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_found_by_looking(image: str, protocol: str, name: str, magic: str, tmp_
     assert handed.startswith(f"magic {magic} ")
 
 
-@pytest.mark.parametrize(("image", "protocol", "name", "magic"), ON_REQUEST, ids=[row[1] for row in ON_REQUEST])
+@pytest.mark.parametrize(
+    ("image", "protocol", "name", "magic"), ON_REQUEST, ids=[row[1] for row in ON_REQUEST]
+)
 def test_asked_for_by_name(image: str, protocol: str, name: str, magic: str) -> None:
     end = vmm_run(guest(f"boot/{image}"), "--protocol", protocol, "--timeout", "5")
     assert end.code == 0, end.said
@@ -54,9 +56,13 @@ def test_asked_for_by_name(image: str, protocol: str, name: str, magic: str) -> 
 
 @pytest.mark.parametrize("sbe", ["full", "adaptive", "off"])
 @pytest.mark.parametrize(("image", "protocol", "name", "magic"), HELLOS, ids=[row[0] for row in HELLOS])
-def test_every_profile_and_what_is_handed_over(image: str, protocol: str, name: str, magic: str, sbe: str) -> None:
+def test_every_profile_and_what_is_handed_over(
+    image: str, protocol: str, name: str, magic: str, sbe: str
+) -> None:
     takes_text = protocol in WITH_A_MAP
-    with Machine(guest(f"boot/{image}"), memory="64M", sbe=sbe, append="quiet 'x y'" if takes_text else "") as vm:
+    with Machine(
+        guest(f"boot/{image}"), memory="64M", sbe=sbe, append="quiet 'x y'" if takes_text else ""
+    ) as vm:
         result = vm.run(timeout=5)
         text = vm.serial.text
     assert result.outcome == "poweroff", text

@@ -1,5 +1,5 @@
-"""Proves that what is published works: the sdist is complete, and pip makes of it, in an environment that has nothing else, a `vmm`
-command and an `import vmm` that boot a guest."""
+"""Proves that what is published works: the sdist is complete, and pip makes of it, in an environment that has
+nothing else, a `vmm` command and an `import vmm` that boot a guest."""
 
 from __future__ import annotations
 
@@ -16,10 +16,20 @@ from tests.boot.command import vmm_run
 from tests.guests_build import guest
 from tests.packages import ROOT
 
-SOURCES = {"csrc": {".c", ".h", ".def", ".py"}, "guests": {".c", ".h", ".S", ".ld", ".md", ".mk"}, "vmm": {".py"}}
+SOURCES = {
+    "csrc": {".c", ".h", ".def", ".py"},
+    "guests": {".c", ".h", ".S", ".ld", ".md", ".mk"},
+    "vmm": {".py"},
+}
 FILES = ("pyproject.toml", "setup.py", "Makefile", "README.md", "LICENSE", "CHANGELOG.md", "guests/Makefile")
-IMPORTED = "from vmm import Machine\nwith Machine({path!r}) as vm: print(vm.run(timeout=5).outcome, vm.serial.text)"
-OFFLINE = ("Temporary failure in name resolution", "Network is unreachable", "Failed to establish a new connection")
+IMPORTED = (
+    "from vmm import Machine\nwith Machine({path!r}) as vm: print(vm.run(timeout=5).outcome, vm.serial.text)"
+)
+OFFLINE = (
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "Failed to establish a new connection",
+)
 
 
 def _python(*arguments: str | Path, python: Path = Path(sys.executable), cwd: Path = ROOT) -> str:
@@ -55,7 +65,9 @@ def test_sdist_is_complete_and_clean(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert _expected() - names == set()
-    assert [name for name in names if name.endswith((".so", ".o", ".pyc")) or name.startswith("guests/build/")] == []
+    assert [
+        name for name in names if name.endswith((".so", ".o", ".pyc")) or name.startswith("guests/build/")
+    ] == []
 
 
 def test_installed_command_and_module_boot_a_guest(sdist: Path, tmp_path: Path) -> None:
@@ -67,6 +79,9 @@ def test_installed_command_and_module_boot_a_guest(sdist: Path, tmp_path: Path) 
     assert (end.code, end.serial.splitlines()[0]) == (0, "hello from multiboot1")
     printed = _python("-c", IMPORTED.format(path=str(hello)), python=python, cwd=tmp_path)
     assert printed.startswith("poweroff hello from multiboot1\n")
-    assert "vmm run" in subprocess.run(
-        [python.with_name("vmm"), "run", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    assert (
+        "vmm run"
+        in subprocess.run(
+            [python.with_name("vmm"), "run", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+    )

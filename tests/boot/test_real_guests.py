@@ -1,5 +1,5 @@
-"""Proves that kernels and firmware others wrote boot unmodified to their sign of life, with every sensitive instruction trapped (`full`)
-and with only those that must be (`adaptive`)."""
+"""Proves that kernels and firmware others wrote boot unmodified to their sign of life, with every sensitive
+instruction trapped (`full`) and with only those that must be (`adaptive`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Proves that a guest boots whose clocks follow the host's, however late the host lets it run: Debian's cloud kernel, boot after boot."""
+"""Proves that a guest boots whose clocks follow the host's, however late the host lets it run: Debian's cloud
+kernel, boot after boot."""
 
 from __future__ import annotations
 
@@ -25,10 +26,11 @@ def test_boots_in_real_time(number: int, tmp_path: Path) -> None:
     assert end.report["outcome"] == "until"
 
 
-def test_guest_time_is_wall_time(tmp_path: Path) -> None:
-    """A guest that sleeps two seconds takes two, less what its boot's clock calibration is off by."""
+def test_guest_clock_follows_the_host(tmp_path: Path) -> None:
+    """A guest that sleeps two seconds takes two. Its clock is never ahead of the host's; it stands still
+    while output is handed out."""
     initrd = initramfs.marker_initramfs(commands="sleep 2\n")
-    end = vmm_run(*cloud_kernel.command(initrd), "--time", "real", "--timeout", str(WALL_SECONDS), report=tmp_path / "run.json")
+    limit = ("--time", "real", "--timeout", str(WALL_SECONDS))
+    end = vmm_run(*cloud_kernel.command(initrd), *limit, report=tmp_path / "run.json")
     assert end.code == 0, end.serial[-2000:] + end.said
-    assert end.report["wall_seconds"] > 2
-    assert end.report["guest_seconds"] == pytest.approx(end.report["wall_seconds"], rel=0.05)
+    assert 2 < end.report["guest_seconds"] <= end.report["wall_seconds"]

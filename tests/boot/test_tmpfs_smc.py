@@ -1,5 +1,6 @@
-"""Proves that code rewritten inside a Linux guest runs new: a program in tmpfs overwritten in place and run again 1000 times, and a
-just-in-time compiler that writes through the page it runs and through another mapping of it. In each SBE profile."""
+"""Proves that code rewritten inside a Linux guest runs new, in each SBE profile: a program in tmpfs
+overwritten in place and run again 1000 times, and a just-in-time compiler that writes through the page it
+runs and through another mapping of it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ def _octal(data: bytes) -> str:
 
 
 def _rewrite_and_run() -> str:
-    """A shell script: `1<>` opens without truncating, so that each round writes over the pages the last one was run from."""
+    """A shell script; `1<>` opens without truncating: each round writes over the pages the last one ran
+    from."""
     program = tiny_elf.exits_with(0)
     head, tail = _octal(program[: tiny_elf.CODE_BYTE]), _octal(program[tiny_elf.CODE_BYTE + 1 :])
     return rf"""
@@ -46,7 +48,8 @@ echo tmpfs: $new of {ROUNDS} rounds ran new code
 def jit(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """tests/boot/jit.c as a static program."""
     program = tmp_path_factory.mktemp("jit") / "jit"
-    flags = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector"]
+    warnings = ["-Wall", "-Wextra", "-Werror"]
+    flags = ["-std=gnu11", "-O1", *warnings, "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector"]
     subprocess.run(["gcc", *flags, "-o", program, Path(__file__).with_name("jit.c")], check=True)
     return program.read_bytes()
 

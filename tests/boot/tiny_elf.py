@@ -1,4 +1,5 @@
-"""The smallest Linux program: an ELF64 of one segment that exits with a code, and where in it the code's byte is."""
+"""The smallest Linux program: an ELF64 of one segment that exits with a code, and where in it the code's
+byte is."""
 
 from __future__ import annotations
 

@@ -43,6 +43,10 @@ def test_everything_is_on_the_screen(guests: Path) -> None:
     assert [line for line in sections[f"Last {len(diagnosis.events)} events"] if "exception #UD" in line]
 
 
+def test_halted_guest_is_shown_at_its_hlt(guests: Path) -> None:
+    assert died(guests, "halt_for_ever").code[0].text == "hlt"
+
+
 def test_stack_that_is_not_there(guests: Path) -> None:
     diagnosis = died(guests, "stack_overflow")
     assert dict(diagnosis.sections())["Stack"] == ["(no memory)"]

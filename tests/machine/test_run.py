@@ -1,4 +1,4 @@
-"""Proves what ends a run and what can be seen then: signs, limits, idle guests, stops, input, memory, registers."""
+"""Proves what ends a run and what can be seen then: signs, limits, stops, input, memory, registers."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_idle_guest_in_real_time_waits(tmp_path: Path) -> None:
     with machine(tmp_path, IDLE, time="real") as vm:
         result = vm.run(timeout=0.2)
         assert result.outcome is Outcome.TIMEOUT
-        assert result.wall_seconds == pytest.approx(0.2, abs=0.15)
+        assert result.wall_seconds >= 0.2
 
 
 def test_debug_exit(tmp_path: Path) -> None:
@@ -179,14 +179,26 @@ def test_watching_changes_nothing(guests: Path) -> None:
     assert fingerprint() == fingerprint(trace="all")
 
 
+def test_watching_does_not_move_the_sign(tmp_path: Path) -> None:
+    slowly = "again: mov ecx, 3000; wait: loop wait; mov al, 65; out 0xe9, al; jmp again"
+
+    def seen_at(**options: object) -> int:
+        with machine(tmp_path, slowly, **options) as vm:
+            vm.on_trace = (lambda event: None) if options else None
+            return vm.run(until="AAA", timeout=1).instructions
+
+    assert seen_at() == seen_at(trace="ports")
+
+
 def test_trace_gives_what_was_asked_for_and_all_of_it(tmp_path: Path) -> None:
     events: list[TraceEvent] = []
     count = "mov ecx, 20000; again: mov al, 65; out 0xe9, al; dec ecx; jnz again; cli; hlt"
     with machine(tmp_path, count, trace="ports") as vm:
         vm.on_trace = events.append
         vm.run(timeout=10)
+        assert vm.trace_gaps == 0
     assert {event.kind for event in events} == {TraceKind.PORT_WRITE}
-    assert len(events) == 20_000
+    assert len([event for event in events if (event.a, event.b) == (0xE9, 65)]) == 20_000
 
 
 def test_sites_and_srat(guests: Path) -> None:

@@ -137,9 +137,8 @@ def test_screen_files(guests: Path, tmp_path: Path) -> None:
 
 def test_keys(tmp_path: Path) -> None:
     # Waits for the press of `b` and leaves its scan code.
-    wait = (
-        "mov al, 0xae; out 0x64, al; mov al, 0xf4; out 0x60, al; again: in al, 0x60; cmp al, 0x30; jne again;"
-    )
+    keyboard_on = "mov al, 0xae; out 0x64, al; mov al, 0xf4; out 0x60, al;"
+    wait = keyboard_on + "again: in al, 0x60; cmp al, 0x30; jne again;"
     image = program(tmp_path, wait + "out 0xf4, al;" + SPIN)
     options = (*FLAT, "--debug-exit", "0xf4", "--timeout", "5", "--keys", "a{wait 0.5}b")
     assert run(image, *options) == (0x30 << 1 | 1)

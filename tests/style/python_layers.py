@@ -50,6 +50,10 @@ def _objection(own: str, target: str) -> str | None:
         return "a layer never imports the facade above it"
     if target == "monitor" and own in REMOTE:
         return "VMs are reached through vmx's control socket"
+    return _rank_objection(own, target)
+
+
+def _rank_objection(own: str, target: str) -> str | None:
     own_rank, target_rank = _rank(own), _rank(target)
     if own_rank is None or target_rank is None:
         return "unknown package"

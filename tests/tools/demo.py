@@ -1,5 +1,5 @@
-"""`make demo`: boots a hello kernel of ours and, where its package can be fetched, Debian's cloud kernel, and shows for each what
-scan-before-execution found, what trapped, and what it took."""
+"""`make demo`: boots a hello kernel of ours and, where its package can be fetched, Debian's cloud kernel,
+and shows for each what scan-before-execution found, what trapped, and what it took."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main() -> int:
         console.print("Debian's cloud kernel is left out: its packages could not be fetched.")
         return 0
     image = guest_images.find("linux-cloud")
-    options = ["--memory", image.kwargs["memory"], "--append", image.kwargs["append"], "--initrd", image.kwargs["initrd"]]
+    options = [text for name in ("memory", "append", "initrd") for text in (f"--{name}", image.kwargs[name])]
     return _boot(console, "Debian's cloud kernel", [*options, "--until", image.until, image.path])
 
 

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from vmm.cli.streams import ReaderGone
 from vmm.config.version import VERSION
 from vmm.errors import VmmError, one_line
 
@@ -23,7 +24,7 @@ def guarded(command: Callable[[], int]) -> int:
         return _say(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:
+    except ReaderGone:
         # Whoever read our output has gone; Python must not fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
@@ -33,9 +34,8 @@ def guarded(command: Callable[[], int]) -> int:
         if os.environ.get("VMM_DEBUG"):
             traceback.print_exc()
         what = f"{type(error).__name__}: {error}"
-        return _say(
-            f"internal error in vmm {VERSION}: {what}; please report it (VMM_DEBUG=1 shows where)", 70
-        )
+        advice = "please report it (VMM_DEBUG=1 shows where)"
+        return _say(f"internal error in vmm {VERSION}: {what}; {advice}", OUR_FAILURE)
 
 
 def _say(line: str, code: int) -> int:

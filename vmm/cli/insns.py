@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from vmm.cli.report import to_json
-from vmm.cli.streams import check_target, write_text
+from vmm.cli.streams import STDOUT, check_target, write_text
 from vmm.monitor import library
 from vmm.sbe.insn_table import InsnTable
 
@@ -30,7 +31,10 @@ def insns(
         return 0
     rows = [(row.mnemonic, row.class_name, row.kind, row.full, row.adaptive, row.why) for row in table.rows]
     widths = [max(len(row[column]) for row in [_COLUMNS, *rows]) for column in range(len(_COLUMNS) - 1)]
-    for row in [_COLUMNS, *rows]:
-        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
-        print("  ".join([*cells, row[-1]]))
+    write_text(STDOUT, "".join(_line(row, widths) for row in [_COLUMNS, *rows]))
     return 0
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)]
+    return "  ".join([*cells, row[-1]]) + "\n"

@@ -39,4 +39,6 @@ def _say_the_end(session: Session, result: RunResult) -> None:
         from vmm.console import purple  # noqa: PLC0415 (most guests live, and rich is slow to import)
 
         purple.show(result.diagnosis.cause, result.diagnosis.sections())
+    if note := session.trace_note():
+        tell(note)
     tell(summary(session.machine, result))

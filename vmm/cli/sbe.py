@@ -11,7 +11,7 @@ import typer
 from vmm.cli.options import RunOptions
 from vmm.cli.report import run_report, to_json
 from vmm.cli.session import Session, summary
-from vmm.cli.streams import check_target, tell, write_text
+from vmm.cli.streams import STDOUT, check_target, tell, write_text
 from vmm.errors import UsageError
 from vmm.loader import acpi, load
 from vmm.machine.options import check_options
@@ -78,8 +78,7 @@ def _listed(options: SbeOptions, found: Walk) -> int:
     if options.json is not None:
         write_text(options.json, to_json({"image": str(options.image), **_walk_report(found)}))
     else:
-        for site in found.sites:
-            print(_site_line(site))
+        write_text(STDOUT, "".join(f"{_site_line(site)}\n" for site in found.sites))
     tell(_walk_line(found))
     return 0
 

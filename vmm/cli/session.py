@@ -46,12 +46,19 @@ class Session:
                 machine.keyboard.play(parse_script(options.keys), after=KEYS_AFTER)
             stack.enter_context(_signals(self._on_signal))
             if options.console:
-                stack.enter_context(self._console())
+                terminal = stack.enter_context(self._console())
+                if terminal.is_terminal:
+                    tell("vmm: this terminal is COM1; Ctrl-] leaves")
             result = machine.run(until=options.until, timeout=options.timeout)
         self.code = exit_code(result, sign_asked=options.until is not None, signal_number=self._signal)
         if options.screen is not None:
             machine.screen.save(options.screen)
         return result
+
+    def trace_note(self) -> str:
+        """A line about missing events, or nothing."""
+        gaps = self.machine.trace_gaps
+        return f"vmm: the trace has {gaps} gaps: events came faster than they were taken" if gaps else ""
 
     def close(self) -> None:
         """Free the machine."""
@@ -65,8 +72,6 @@ class Session:
         machine = self.machine
         terminal = Terminal(sys.stdin.fileno(), machine.serial.send, machine.stop)
         machine.wait_for_input = lambda: terminal.wait(_CONSOLE_POLL)
-        if terminal.is_terminal:
-            tell("vmm: this terminal is COM1; Ctrl-] leaves")
         return terminal
 
 

@@ -38,9 +38,16 @@ def byte_sink(path: Path | None) -> Iterator[Callable[[bytes], None]]:
         yield write
 
 
+class ReaderGone(Exception):  # noqa: N818 (what happened; nobody is at fault)
+    """Whoever read stdout has closed it. Not BrokenPipeError: typer would make its own exit code of that."""
+
+
 def _write_stdout(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
 
 
 def check_target(path: Path | None) -> None:
@@ -56,8 +63,7 @@ def check_target(path: Path | None) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write to a file, or to stdout for `-`; HostError if it cannot be written."""
     if path == STDOUT:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _write_stdout(text.encode("utf-8"))
         return
     try:
         path.write_text(text, encoding="utf-8")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from vmm.machine.backtrace import Reader
 from vmm.machine.vectors import INVALID_OPCODE, PAGE_FAULT, exception_text
 from vmm.monitor import Exit, ExitReason, Registers, TraceEvent, TraceKind
 
-Reader = Callable[[int, int], bytes]
 _FAULTS_OF_NOWHERE = (INVALID_OPCODE, PAGE_FAULT)
 _NOTHING = b"\xff" * 8
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vmm.machine.backtrace import return_addresses
+from vmm.machine.backtrace import Reader, return_addresses
 from vmm.machine.cause import cause_of
 from vmm.machine.disassembly import Instruction, disassemble
 from vmm.machine.trace import event_line
@@ -20,6 +20,7 @@ EVENTS = 32
 _INSTRUCTIONS = 8
 _STACK_WORDS = 16
 _MAX_OFFSET = 16 << 10
+_HLT = b"\xf4"
 
 _SHOWN = frozenset({TraceKind.TRAP, TraceKind.EXCEPTION, TraceKind.INTERRUPT})
 
@@ -28,8 +29,8 @@ Section = tuple[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`code` begins at RIP; `stack` are (address, value) of the words at its top; `backtrace` are return
-    addresses, innermost first; `events` the last traps, exceptions and interrupts."""
+    """`code` begins at RIP, or at the HLT before it; `stack` are (address, value) of the words at its top;
+    `backtrace` are return addresses, innermost first; `events` the last traps, exceptions and interrupts."""
 
     cause: str
     cpu: int
@@ -78,7 +79,7 @@ class Diagnosis:
     def _code_lines(self) -> list[str]:
         if not self.code:
             return ["(no memory)"]
-        where = self.name(self.registers.rip)
+        where = self.name(self.code[0].address)
         lines = [f"{one.address:016x}  {one.code.hex(' '):<30}  {one.text}" for one in self.code]
         return [f"{where}:", *lines] if where else lines
 
@@ -98,17 +99,24 @@ def diagnose(machine: Machine, end: Exit) -> Diagnosis:
         return monitor.linear_read(end.cpu, address, length)
 
     events = [event for event in monitor.trace() if event.kind in _SHOWN][-EVENTS:]
-    code = read(registers.pc, 16 * _INSTRUCTIONS)
+    start = _code_start(registers, read)
+    code = read(start, 16 * _INSTRUCTIONS)
     return Diagnosis(
         cause=cause_of(end, registers, events, read),
         cpu=end.cpu,
         registers=registers,
-        code=tuple(disassemble(code, registers.pc, registers.bits, _INSTRUCTIONS)),
+        code=tuple(disassemble(code, start, registers.bits, _INSTRUCTIONS)),
         stack=tuple(_stack(registers, read(registers.stack, _STACK_WORDS * registers.bits // 8))),
         backtrace=tuple(return_addresses(registers, read)),
         events=tuple(events),
         symbols=machine.symbols,
     )
+
+
+def _code_start(registers: Registers, read: Reader) -> int:
+    """RIP, or the HLT before it: that is what a halted CPU is at."""
+    before = registers.pc - 1
+    return before if registers.state == "halted" and read(before, 1) == _HLT else registers.pc
 
 
 def _stack(registers: Registers, data: bytes) -> Iterator[tuple[int, int]]:

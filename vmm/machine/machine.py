@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -22,7 +21,7 @@ from vmm.machine.serial import OutputChannel, SerialPort
 from vmm.machine.state_hash import state_sha256
 from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
 from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
-from vmm.monitor.vm import FOREVER
+from vmm.monitor.vm import FOREVER, TRACE_RING
 
 Until = Pattern | Callable[["Machine"], bool]
 
@@ -95,6 +94,8 @@ class Machine:
         self.screen = Screen(self.monitor)
         self.memory = Memory(self.monitor)
         self.on_trace: Callable[[TraceEvent], None] | None = None
+        # How often more was recorded between two looks than the monitor keeps: events are missing there.
+        self.trace_gaps = 0
         # Called when an idle VM in virtual time can only be woken by input: False if none will ever come.
         self.wait_for_input: Callable[[], bool] | None = None
         self._outcome: Outcome | None = None
@@ -139,7 +140,7 @@ class Machine:
         return result
 
     def stop(self) -> None:
-        """End the current run soon with outcome `stopped`; from any thread or a signal handler."""
+        """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
         self._stop_asked = True
         self.monitor.stop()
 
@@ -198,6 +199,7 @@ class Machine:
         if self.on_trace is None:
             return 0
         events = self.monitor.trace(fresh=True)
+        self.trace_gaps += len(events) == TRACE_RING
         for event in events:
             if event.kind in self.options.trace:
                 self.on_trace(event)
@@ -210,8 +212,7 @@ class Machine:
 
     def _finish_trace(self) -> None:
         if not self.monitor.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self.drain_trace()
+            self.drain_trace()
 
     def _channels(self) -> dict[Channel, OutputChannel]:
         return {Channel.COM1: self.serial, Channel.COM2: self.serial2, Channel.DEBUGCON: self.debugcon}

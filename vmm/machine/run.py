@@ -1,7 +1,9 @@
 """The loop around the monitor: runs a machine until a sign, a limit, or its end.
 
 The VM stops for us at each line of output, when it idles, and at every 50 ms of VM time, whatever is waited
-for: where it stops must not depend on who watches, or two runs with different signs would differ.
+for: where it stops must not depend on the sign, or two runs with different signs would differ. A streamed
+trace makes it stop more often, and the monitor notices output only where it stops: a sign may then be seen
+some thousand instructions earlier, and several CPUs take their turns differently.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from vmm.machine.machine import Machine
 
 SLICE_NS = 50_000_000
-_MIN_TRACE_SLICE, _MAX_TRACE_SLICE = 500, 50_000_000
+_MIN_TRACE_SLICE, _MAX_TRACE_SLICE = 500, 16_000
 
 
 class Outcome(StrEnum):
@@ -88,7 +90,7 @@ class RunLoop:
         self._sign = sign
         self._limits = limits
         self._asleep = False
-        self._trace_slice = 10_000
+        self._trace_slice = _MIN_TRACE_SLICE
 
     def run(self) -> RunResult:
         """Run to the end of it."""
@@ -110,6 +112,9 @@ class RunLoop:
             return Outcome.UNTIL, match, None
         while True:
             end = self._step()
+            if self._only_for_the_trace(end):
+                continue
+            self._machine.collect()
             # First the sign: a guest that says it and powers off in one breath has shown it.
             if (match := self._sign()) is not None:
                 return Outcome.UNTIL, match, end
@@ -124,9 +129,12 @@ class RunLoop:
         if not self._asleep:
             until = min(until, (now // SLICE_NS + 1) * SLICE_NS)
         self._asleep = False
-        end = self._monitor.run(until, self._instruction_limit(), wait_for_input=True)
-        machine.collect()
-        return end
+        return self._monitor.run(until, self._instruction_limit(), wait_for_input=True)
+
+    def _only_for_the_trace(self, end: Exit) -> bool:
+        """A stop that a run without a trace would not have made: nothing may be looked at here."""
+        short = end.reason is ExitReason.INSTRUCTIONS
+        return short and self._monitor.instructions() < self._limits.instructions
 
     def _instruction_limit(self) -> int:
         if self._machine.on_trace is None:
@@ -135,11 +143,11 @@ class RunLoop:
         return min(self._limits.instructions, self._monitor.instructions() + self._trace_slice)
 
     def _stream_trace(self) -> None:
-        """Hand over what was recorded, and keep the slices so short that the ring does not overflow."""
+        """Hand over what was recorded, and keep the slices so short that the ring hardly ever overflows."""
         count = self._machine.drain_trace()
         if count > TRACE_RING // 4:
             self._trace_slice = max(self._trace_slice // 4, _MIN_TRACE_SLICE)
-        elif count < TRACE_RING // 16:
+        elif count < TRACE_RING // 64:
             self._trace_slice = min(self._trace_slice * 2, _MAX_TRACE_SLICE)
 
     def _judge(self, end: Exit) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""Proves that help teaches: every option of the run, examples, exit codes; and the lists of models and instructions."""
+"""Proves that help teaches: every option, examples, exit codes; and that models and insns list theirs."""
 
 from __future__ import annotations
 

@@ -44,5 +44,5 @@ def test_signals_and_leaving_the_console() -> None:
 def test_require_raises_for_another_outcome() -> None:
     assert result(Outcome.UNTIL).require().outcome is Outcome.UNTIL
     assert result(Outcome.POWEROFF).require(Outcome.UNTIL, Outcome.POWEROFF)
-    with pytest.raises(GuestDied, match="ended with timeout after 1.000 guest seconds"):
+    with pytest.raises(GuestDied, match=r"ended with timeout after 1\.000 guest seconds"):
         result(Outcome.TIMEOUT).require()

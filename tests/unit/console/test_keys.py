@@ -1,4 +1,4 @@
-"""Proves that text and chords become the scan codes of a US keyboard, and that --keys is read as documented."""
+"""Proves that text and chords become a US keyboard's scan codes, and that --keys is read as documented."""
 
 from __future__ import annotations
 

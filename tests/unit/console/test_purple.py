@@ -1,4 +1,4 @@
-"""Proves the diagnostic screen: plain text where there is no terminal, colours and no markup where there is."""
+"""Proves the diagnostic screen: plain text without a terminal, colours but no markup with one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proves that a terminal joined to the console is raw for that time only, and that Ctrl-] and ends are noticed."""
+"""Proves that a terminal on the console is raw for that time only, and that Ctrl-] and ends are noticed."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from vmm.loader import detect, load, memory_map
         (b"MZ" + bytes(2000), "DOS or EFI program"),
         (bytes(0x8001) + b"CD001", "ISO 9660"),
         (b"QFI\xfb" + bytes(100), "QCOW2"),
-        (gzip.compress(b"just text"), r"a text file \(in the gunzipped image\)"),
-        (gzip.compress(gzip.compress(b"x")), "compressed twice"),
-        (gzip.compress(elf64())[:-20], "gzip data ends before"),
+        (gzip.compress(b"just text", mtime=0), r"a text file \(in the gunzipped image\)"),
+        (gzip.compress(gzip.compress(b"x", mtime=0), mtime=0), "compressed twice"),
+        (gzip.compress(elf64(), mtime=0)[:-20], "gzip data ends before"),
         (b"\x7fELF", "truncated"),
     ],
 )
@@ -62,14 +62,14 @@ def test_message_stays_one_line_whatever_the_file_is_called(tmp_path: Path) -> N
 
 def test_gzip_around_an_image_is_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "kernel.gz"
-    path.write_bytes(gzip.compress(elf64()))
+    path.write_bytes(gzip.compress(elf64(), mtime=0))
     assert detect(path) == "elf"
     assert load(path, request()).protocol == "elf64"
 
 
 def test_offset_in_a_gunzipped_image_is_not_taken_for_one_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "kernel.gz"
-    path.write_bytes(gzip.compress(elf64()[:-1]))
+    path.write_bytes(gzip.compress(elf64()[:-1], mtime=0))
     with pytest.raises(ImageError, match="in the gunzipped image"):
         load(path, request())
 

@@ -1,4 +1,4 @@
-"""Proves that every impossible machine is refused in one line that names the way out, before any VM is made."""
+"""Proves that every impossible machine is refused in one line that names the way out."""
 
 from __future__ import annotations
 

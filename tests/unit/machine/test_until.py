@@ -1,4 +1,4 @@
-"""Proves what counts as a sign: matching over pieces, lines, earlier matches, dropped output and the screen."""
+"""Proves what counts as a sign: over pieces, lines, earlier matches, dropped output and on the screen."""
 
 from __future__ import annotations
 
