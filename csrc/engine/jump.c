@@ -8,12 +8,14 @@
 #include "engine/jump.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/vcpu.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 
 #define ENTRIES 8192u
+#define PAGE_SETS 8192u
 #define KEY_FLAGS (FLAG_IOPL | FLAG_TF | FLAG_RF | FLAG_VM | FLAG_AC)
 
 struct target {
@@ -26,6 +28,7 @@ struct jump_table {
     uint32_t own,
         global; /* generations; even and odd, so that an entry's says which kind it is; 0 is never current */
     uint32_t flushes;         /* of the engine's whole block store, when last seen */
+    uint64_t pages[PAGE_SETS / 64]; /* hashed pages that some target since the last jump_forget() is in */
     struct target entry[ENTRIES];
 };
 
@@ -61,6 +64,25 @@ void jump_forget(struct vcpu *v)
 {
     next_generation(v->jumps, &v->jumps->own, 2);
     next_generation(v->jumps, &v->jumps->global, 3);
+    memset(v->jumps->pages, 0, sizeof(v->jumps->pages));
+}
+
+static unsigned page_set(uint64_t va)
+{
+    return (unsigned)((va >> PAGE_SHIFT ^ va >> 25) % PAGE_SETS);
+}
+
+/* Most pages that change hold no code, and cost one look here. */
+void jump_forget_page(struct vcpu *v, uint64_t va)
+{
+    /* A block may begin in the page before. */
+    for (uint64_t at = va - PAGE_SIZE; at != va + PAGE_SIZE; at += PAGE_SIZE) {
+        unsigned set = page_set(at);
+        if (v->jumps->pages[set / 64] >> (set % 64) & 1) {
+            jump_forget(v);
+            return;
+        }
+    }
 }
 
 void jump_forget_own(struct vcpu *v)
@@ -77,11 +99,21 @@ void jump_note_translation(struct vcpu *v)
     jump_forget(v);
 }
 
-/* A block that crosses into a second page would need both to be global: not worth asking. */
-static bool outlives_cr3(struct vcpu *v, uint64_t pc, void *code)
+/* The engine puts a block's description before its code, both on cache lines. */
+static const struct tb *block_of(const struct vcpu *v, void *code)
 {
-    const struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, (uintptr_t)code);
-    return tb && tb->page[1] == UINT64_MAX && tlb_global_code(v, pc);
+    const struct tb *tb = (const struct tb *)((char *)code - TB_BYTES);
+    return tb->code == code ? tb : tcg_tb_lookup_x86_64(v->tcg, (uintptr_t)code);
+}
+
+static void remember(struct vcpu *v, struct target *e, uint64_t pc, uint64_t cs_base, uint32_t flags, void *code)
+{
+    struct jump_table *t = v->jumps;
+    const struct tb *tb = block_of(v, code);
+    /* A block that crosses into a second page would need both to be global: not worth asking. */
+    bool global = tb && tb->page[1] == UINT64_MAX && tlb_global_code(v, pc);
+    *e = (struct target){pc, cs_base, flags, global ? t->global : t->own, code};
+    t->pages[page_set(pc) / 64] |= 1ull << (page_set(pc) % 64);
 }
 
 void *__real_helper_lookup_tb_ptr_x86_64(struct guest *g);
@@ -98,6 +130,6 @@ void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g)
         return e->code;
     void *code = __real_helper_lookup_tb_ptr_x86_64(g);
     if (code != TCG_EPILOGUE(v->tcg))
-        *e = (struct target){pc, cs_base, flags, outlives_cr3(v, pc, code) ? t->global : t->own, code};
+        remember(v, e, pc, cs_base, flags, code);
     return code;
 }

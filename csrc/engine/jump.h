@@ -2,6 +2,8 @@
 #ifndef VMK_ENGINE_JUMP_H
 #define VMK_ENGINE_JUMP_H
 
+#include <stdint.h>
+
 struct vcpu;
 
 int jump_create(struct vcpu *v);
@@ -9,6 +11,9 @@ void jump_destroy(struct vcpu *v);
 
 /* Addresses or blocks changed: every remembered target is void. */
 void jump_forget(struct vcpu *v);
+
+/* One page's translation changed. */
+void jump_forget_page(struct vcpu *v, uint64_t va);
 
 /* The address space changed: targets in global pages stay. */
 void jump_forget_own(struct vcpu *v);
