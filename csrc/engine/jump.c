@@ -4,8 +4,8 @@
  * Replaces the engine's, which compares more and asks a hash table more often. Targets are remembered by
  * linear address, CS base and mode flags, under a generation: whatever may change what an address means (TLB
  * flush, INVLPG, dropped blocks) starts a new one, so forgetting everything is one increment. Targets in
- * global pages have a second generation, which a write to CR3 does not end. What is not found is looked for by
- * its place in memory, which no flush changes, and only then in the engine's hash table. */
+ * global pages have a second generation, which a write to CR3 does not end. What is not found is looked for
+ * by its place in memory, which no flush changes, and only then in the engine's hash table. */
 #include "engine/jump.h"
 
 #include <stdlib.h>
@@ -130,8 +130,8 @@ static void remember(struct vcpu *v, struct target *e, struct target found, bool
     t->pages[page_set(found.pc) / 64] |= 1ull << (page_set(found.pc) % 64);
 }
 
-/* The table that a change of address space leaves alone: by place in memory as well. Blocks that cross into a second
- * page depend on two translations and are not kept. */
+/* The table that a change of address space leaves alone: by place in memory as well. Blocks that cross into a
+ * second page depend on two translations and are not kept. */
 static void *find_by_place(struct vcpu *v, struct target *e, struct target wanted)
 {
     struct jump_table *t = v->jumps;
