@@ -62,6 +62,16 @@ WRAPPED = [
     "raise_interrupt",
     "helper_single_step",
     "helper_rechecking_single_step",
+    *(  # engine/softfloat.c
+        f"float{bits}_{name}"
+        for bits in (32, 64)
+        for name in ("add", "sub", "mul", "div", "round_to_int", "lt", "le", "eq_quiet")
+    ),
+    "float64_sqrt",
+    "float64_to_float32",
+    *(f"int{size}_to_float{bits}" for size in (32, 64) for bits in (32, 64)),
+    *(f"float{bits}_to_int{size}" for size in (32, 64) for bits in (32, 64)),
+    *(f"float{bits}_to_int{size}_round_to_zero" for size in (32, 64) for bits in (32, 64)),
 ]
 WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
 
@@ -96,7 +106,7 @@ def builder() -> FFI:
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
         extra_compile_args=[
-            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno"),
+            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[

@@ -1,6 +1,8 @@
-/* Loops that run inside a Linux guest, each printed as "LOOP name seconds". Static, no arguments: run by the benchmark's init script.
+/* Loops that run inside a Linux guest, each printed as "LOOP name seconds". Static, no arguments: run by the
+ * benchmark's init script.
  *
- * Each loop is repeated and its fastest round counts, by the guest's own clock: both contenders show real time to their guests. */
+ * Each loop is repeated and its fastest round counts, by the guest's own clock: both contenders show real
+ * time to their guests. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,7 +82,8 @@ static uint32_t ror(uint32_t x, int n)
     return x >> n | x << (32 - n);
 }
 
-/* The compression function's rounds of SHA-256 (FIPS 180-4, 6.2.2), on constants of its own shape: the arithmetic is what counts. */
+/* The compression function's rounds of SHA-256 (FIPS 180-4, 6.2.2), on constants of its own shape: the
+ * arithmetic is what counts. */
 __attribute__((optimize("no-tree-vectorize"))) static void sha256(void)
 {
     uint32_t w[64], h[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -93,8 +96,10 @@ __attribute__((optimize("no-tree-vectorize"))) static void sha256(void)
         uint32_t s[8];
         memcpy(s, h, sizeof(s));
         for (int i = 0; i < 64; i++) {
-            uint32_t t1 = s[7] + (ror(s[4], 6) ^ ror(s[4], 11) ^ ror(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + w[i] + 0x428a2f98u;
-            uint32_t t2 = (ror(s[0], 2) ^ ror(s[0], 13) ^ ror(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+            uint32_t t1 = s[7] + (ror(s[4], 6) ^ ror(s[4], 11) ^ ror(s[4], 25)) +
+                          ((s[4] & s[5]) ^ (~s[4] & s[6])) + w[i] + 0x428a2f98u;
+            uint32_t t2 = (ror(s[0], 2) ^ ror(s[0], 13) ^ ror(s[0], 22)) +
+                          ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
             memmove(s + 1, s, 7 * sizeof(s[0]));
             s[4] += t1;
             s[0] = t1 + t2;
@@ -188,8 +193,18 @@ static const struct {
     const char *name;
     void (*run)(void);
 } loops[] = {
-    {"alu", alu}, {"sieve", sieve}, {"memory", memory}, {"vector", vector}, {"memcpy", copy}, {"sha256", sha256}, {"double", doubles}, {"matrix", matrix},
-    {"syscall", system_calls}, {"fork+exec", fork_exec}, {"page-fault", page_faults}, {"context-switch", context_switches},
+    {"alu", alu},
+    {"sieve", sieve},
+    {"memory", memory},
+    {"vector", vector},
+    {"memcpy", copy},
+    {"sha256", sha256},
+    {"double", doubles},
+    {"matrix", matrix},
+    {"syscall", system_calls},
+    {"fork+exec", fork_exec},
+    {"page-fault", page_faults},
+    {"context-switch", context_switches},
 };
 
 int main(void)

@@ -38,7 +38,7 @@ static inline void clock_charge(struct clock *c, uint64_t ns)
 /* Attach the counter of the vCPU whose turn begins; detach with NULL, which books what it retired. */
 void clock_attach(struct clock *c, const uint64_t *counter);
 
-/* Real: the VM stops or resumes; a stopped VM's clock stands. */
+/* Real: the VM is paused or goes on; a paused VM's clock stands. It starts paused, until the first run. */
 void clock_pause(struct clock *c);
 void clock_resume(struct clock *c);
 

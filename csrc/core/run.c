@@ -201,7 +201,6 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
         else
             idle(vm);
     }
-    clock_pause(&vm->board->clock);
     vm->exit = NULL;
     return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
 }

@@ -7,16 +7,19 @@
 #ifndef VMK_CPU_COST_H
 #define VMK_CPU_COST_H
 
-#include "core/vcpu.h"
+#include "core/vm.h"
 
 enum cost_ns { COST_PORT = 500, COST_MMIO = 100, COST_PAUSE = 140 };
 
 static inline void cost(struct vcpu *v, enum cost_ns ns)
 {
+    if (v->board->clock.mode != CLOCK_VIRTUAL)
+        return;
     clock_charge(&v->board->clock, ns);
-    /* A deadline may have come nearer: the next block start looks. */
-    if (v->board->clock.mode == CLOCK_VIRTUAL)
-        v->guest->limit = v->guest->limit > ns ? v->guest->limit - ns : 0;
+    /* A deadline may have come nearer: the next block start looks. A stop from another thread must not be lost
+     * under this change of the limit. */
+    uint64_t limit = v->guest->limit;
+    v->guest->limit = limit > ns && !atomic_load(&v->vm->stop) ? limit - ns : 0;
 }
 
 #endif

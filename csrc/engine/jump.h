@@ -2,13 +2,21 @@
 #ifndef VMK_ENGINE_JUMP_H
 #define VMK_ENGINE_JUMP_H
 
+#include <stdint.h>
+
 struct vcpu;
 
 int jump_create(struct vcpu *v);
 void jump_destroy(struct vcpu *v);
 
-/* Addresses or blocks changed: every remembered target is void. */
+/* Translations of addresses changed: no target is known by its linear address any more. */
 void jump_forget(struct vcpu *v);
+
+/* Blocks were dropped: every remembered target is void. */
+void jump_blocks_dropped(struct vcpu *v);
+
+/* One page's translation changed. */
+void jump_forget_page(struct vcpu *v, uint64_t va);
 
 /* The address space changed: targets in global pages stay. */
 void jump_forget_own(struct vcpu *v);

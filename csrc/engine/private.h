@@ -76,6 +76,8 @@ struct tb {
 };
 _Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 72, "TranslationBlock");
 
+#define TB_BYTES 192 /* a block's description, rounded up to cache lines */
+
 /* Softmmu TLB. Three MMU modes; the descriptors lie below icount_decr, which lies below the CPU state. */
 enum mmu_mode { MMU_KERNEL_SMAP = 0, MMU_USER = 1, MMU_KERNEL = 2, MMU_MODES = 3 };
 enum tlb_flag {

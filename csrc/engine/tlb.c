@@ -29,6 +29,9 @@
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 #define EMPTY UINT64_MAX
 #define LARGE_2M (2ull << 20)
+#define REGION_SHIFT 22 /* 4 MiB: the larger of the two sizes of large pages */
+#define REGION_SETS 1024u
+#define HUGE_SHIFT 30
 
 /* Slots filled since they were last cleared; past LOG_SIZE all count as filled. */
 struct fill_log {
@@ -41,7 +44,8 @@ struct engine_tlb {
     struct iotlb_entry *io[MMU_MODES];
     struct fill_log own, global; /* of the current address space, and of all */
     bool victims; /* the engine itself filled (MMIO) and may have moved an entry to its victim table */
-    bool large, huge;            /* some entry came from a 2/4 MiB or 1 GiB page */
+    uint64_t huge;               /* the same for 1 GiB pages, by GiB */
+    uint64_t large[REGION_SETS / 64]; /* hashed 4 MiB regions of which some entry came from a large page */
     bool keep_global;            /* the flush under way is for a write to CR3 */
 };
 
@@ -195,6 +199,25 @@ static void raise_walk_fault(struct vcpu *v, uint64_t va, const struct walk *w, 
     raise_exception_err_ra_x86_64(v->guest, vector, w->error, ra);
 }
 
+static unsigned region_set(uint64_t va)
+{
+    return (unsigned)((va >> REGION_SHIFT ^ va >> 32) % REGION_SETS);
+}
+
+static bool in_large_region(const struct engine_tlb *t, uint64_t va)
+{
+    unsigned set = region_set(va);
+    return t->large[set / 64] >> (set % 64) & 1;
+}
+
+static void note_large(struct engine_tlb *t, uint64_t va, uint64_t page_size)
+{
+    unsigned set = region_set(va);
+    t->large[set / 64] |= 1ull << (set % 64);
+    if (page_size > 2 * LARGE_2M)
+        t->huge |= 1ull << (va >> HUGE_SHIFT) % 64;
+}
+
 bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe, uintptr_t ra)
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
@@ -206,8 +229,8 @@ bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe
             raise_walk_fault(v, va, &w, access, ra);
         return false;
     }
-    v->tlb->large |= w.page_size > PAGE_SIZE;
-    v->tlb->huge |= w.page_size > 2 * LARGE_2M;
+    if (w.page_size > PAGE_SIZE)
+        note_large(v->tlb, va, w.page_size);
     uint64_t offset = ram_read_offset(v->board, w.gpa), target = ram_write_offset(v->board, w.gpa);
     if (offset == RAM_NOT_MEMORY && access == ACCESS_FETCH) {
         /* Nothing there decodes: the bus floats at FF FF, which is #UD. */
@@ -239,7 +262,8 @@ static void flush_all(struct vcpu *v)
     for_logged(t, &t->own, clear, 0);
     for_logged(t, &t->global, clear, 0);
     t->own.n = t->global.n = 0;
-    t->large = t->huge = false;
+    t->huge = 0;
+    memset(t->large, 0, sizeof(t->large));
     flush_victims(v);
     jump_forget(v);
 }
@@ -255,15 +279,19 @@ static void flush_own(struct vcpu *v)
     jump_forget_own(v);
 }
 
-bool tlb_global_code(struct vcpu *v, uint64_t pc)
+static unsigned fetch_mode(const struct guest *g)
 {
-    unsigned index = (pc >> PAGE_SHIFT) % ENTRIES;
-    for (unsigned m = 0; m < MMU_MODES; m++) {
-        const struct tlb_entry *e = &v->tlb->table[m][index];
-        if (e->code == (pc & PAGE_MASK) && e->global)
-            return true;
-    }
-    return false;
+    if ((g->hflags & HF_CPL) == 3)
+        return MMU_USER;
+    return !(g->hflags & HF_SMAP) || g->rflags & FLAG_AC ? MMU_KERNEL : MMU_KERNEL_SMAP;
+}
+
+bool tlb_find_code(struct vcpu *v, uint64_t pc, uint64_t *offset, bool *global)
+{
+    const struct tlb_entry *e = &v->tlb->table[fetch_mode(v->guest)][(pc >> PAGE_SHIFT) % ENTRIES];
+    *offset = e->paddr | (pc & ~PAGE_MASK);
+    *global = e->global;
+    return e->code == (pc & PAGE_MASK);
 }
 
 void tlb_write_cr3(struct vcpu *v, uint64_t value)
@@ -285,7 +313,8 @@ static void flush_page(struct vcpu *v, uint64_t va)
     struct engine_tlb *t = v->tlb;
     uint64_t mask = PAGE_MASK & ~TLB_SLOW_INVALID;
     uint64_t first = va & PAGE_MASK, n = 1;
-    if (t->large) {
+    bool large = in_large_region(t, va);
+    if (large) {
         mask = ~(2 * LARGE_2M - 1);
         first = va & mask;
         n = 2 * LARGE_2M / PAGE_SIZE;
@@ -301,7 +330,10 @@ static void flush_page(struct vcpu *v, uint64_t va)
                 memset(&CPU_TLB_DESC(v->cpu)[m].victim[k], 0xff, sizeof(struct tlb_entry));
     }
     tb_flush_jmp_cache_x86_64(v->cpu, va);
-    jump_forget(v);
+    if (large)
+        jump_forget(v);
+    else
+        jump_forget_page(v, va);
 }
 
 /* The engine's own requests. Before tlb_create() its stock tables are in place; while it closes there is no
@@ -326,7 +358,7 @@ void __wrap_tlb_flush_page_x86_64(void *cpu, uint64_t va)
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
     if (!v || !v->tlb)
         __real_tlb_flush_page_x86_64(cpu, va);
-    else if (v->tlb->huge)
+    else if (v->tlb->huge >> (va >> HUGE_SHIFT) % 64 & 1)
         flush_all(v);
     else
         flush_page(v, va);

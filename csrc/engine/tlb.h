@@ -24,7 +24,8 @@ void tlb_protect_page(struct vcpu *v, uint64_t page);
 /* MOV to CR3: flushes what is not global. */
 void tlb_write_cr3(struct vcpu *v, uint64_t value);
 
-/* Is the code at this linear address in the TLB, and mapped in every address space? */
-bool tlb_global_code(struct vcpu *v, uint64_t pc);
+/* Where the code at a linear address is, if the TLB has it for the CPU's present mode: its offset in RAM or
+ * ROM, and whether it is mapped in every address space. */
+bool tlb_find_code(struct vcpu *v, uint64_t pc, uint64_t *offset, bool *global);
 
 #endif

@@ -1,10 +1,10 @@
 /*
- * Loops with faults, traps, interrupts and self-modifying code, each of a known number of retired instructions
- * per round, so that a host with an exact counter can check it: with `scenario=K times=N` on the command line
- * only scenario K runs, N rounds, and two runs that differ in N alone differ by rounds x count. Without, all run
- * 20 rounds each and only have to come back. The counts are in the comments: body + handler. An instruction that
- * faults has not retired, and one that traps has. A REP counts once per element and once more to see that there is
- * none left: the engine enters it again for each.
+ * Loops with faults, traps, interrupts and self-modifying code, each of a known number of retired
+ * instructions per round, so that a host with an exact counter can check it: with `scenario=K times=N` on the
+ * command line only scenario K runs, N rounds, and two runs that differ in N alone differ by rounds x count.
+ * Without, all run 20 rounds each and only have to come back. The counts are in the comments: body + handler.
+ * An instruction that faults has not retired, and one that traps has. A REP counts once per element and once
+ * more to see that there is none left: the engine enters it again for each.
  */
 #include "../lib/cmdline.h"
 #include "../lib/gdt.h"
@@ -15,7 +15,8 @@
 
 enum { ABSENT = ALIASES, BORDER = ALIASES + 2 * PAGE, IPI = 0x72, ALL = ~0u };
 
-/* A scenario's loop: R12 is the count, RBX absent memory, R13 the local APIC, R14 where the fetch handler goes. */
+/* A scenario's loop: R12 is the count, RBX absent memory, R13 the local APIC, R14 where the fetch handler
+ * goes. */
 #define SCENARIO(name, body) \
     void name(void); \
     asm(".text\n.balign 64\n" #name ": 1: " body "; decq %r12; jnz 1b; ret\n")
@@ -42,7 +43,8 @@ SCENARIO(system_return, "leaq 2f(%rip), %rax; movl %ss, %ecx; pushq %rcx; leaq 8
 
 uint8_t scratch[64];
 
-void after_two(void), after_two_error(void), after_three_error(void), at_once(void), acknowledge(void), leave_fetch(void);
+void after_two(void), after_two_error(void), after_three_error(void), at_once(void), acknowledge(void),
+    leave_fetch(void);
 asm(".text\n"
     "after_two: addq $2, (%rsp); iretq\n"
     "after_two_error: addq $8, %rsp; addq $2, (%rsp); iretq\n"
@@ -81,7 +83,8 @@ static const struct scenario {
 };
 enum { SCENARIOS = sizeof(scenarios) / sizeof(scenarios[0]) };
 
-/* The library's gates lead to its own entries, which are C: the scenarios' handlers have counts that are known. */
+/* The library's gates lead to its own entries, which are C: the scenarios' handlers have counts that are
+ * known. */
 static void set_gate(const struct handler *handler)
 {
     struct pointer idt;
@@ -89,7 +92,8 @@ static void set_gate(const struct handler *handler)
 
     asm volatile("sidt %0" : "=m"(idt));
     gate = (uint64_t *)idt.base + handler->vector * 2;
-    gate[0] = (gate[0] & 0x0000fffffffe0000) | (gate[0] & 0xffff0000) | (entry & 0xffff) | (entry & 0xffff0000) << 32;
+    gate[0] = (gate[0] & 0x0000fffffffe0000) | (gate[0] & 0xffff0000) | (entry & 0xffff) |
+              (entry & 0xffff0000) << 32;
     gate[1] = entry >> 32;
 }
 

@@ -204,7 +204,8 @@ static bool on_breakpoint(struct frame *frame)
     return true;
 }
 
-/* An execution breakpoint in code that has run before: a fault before its instruction, each time, until it is off. */
+/* An execution breakpoint in code that has run before: a fault before its instruction, each time, until it is
+ * off. */
 static void breakpoint(void)
 {
     struct regs regs = { 0 };

@@ -1,8 +1,8 @@
 /*
  * Privileged instructions that straddle a page border, at every split: both pages present; the second page
- * absent, which is a #PF with CR2 at the border and then, once it is mapped, the same instruction; a tail that
- * changes by remapping; and straight code that runs into an absent page, which faults where it crosses and not
- * before.
+ * absent, which is a #PF with CR2 at the border and then, once it is mapped, the same instruction; a tail
+ * that changes by remapping; and straight code that runs into an absent page, which faults where it crosses
+ * and not before.
  */
 #include "../lib/paging.h"
 #include "../lib/report.h"
@@ -163,8 +163,9 @@ static void rewritten_tail(void)
 }
 
 /*
- * INC EAX as often as there is room before an instruction that crosses the border with `split` bytes, or begins at
- * it: those before it have run when the fault comes, and it comes with the RIP of the one that needs the page.
+ * INC EAX as often as there is room before an instruction that crosses the border with `split` bytes, or
+ * begins at it: those before it have run when the fault comes, and it comes with the RIP of the one that
+ * needs the page.
  */
 static void run_into(const char *name, const uint8_t *bytes, unsigned length, unsigned split)
 {

@@ -1,7 +1,7 @@
 /*
- * TF: one #DB behind each instruction, whatever became of it: ordinary, continuing and block-ending privileged
- * ones, those that set or clear TF, one per element of a REP; and none for the instruction that sets TF. Intel SDM
- * vol. 3, 17.3.1.4. Leaves out the instruction behind MOV SS, for which processors differ.
+ * TF: one #DB behind each instruction, whatever became of it: ordinary, continuing and block-ending
+ * privileged ones, those that set or clear TF, one per element of a REP; and none for the instruction that
+ * sets TF. Intel SDM vol. 3, 17.3.1.4. Leaves out the instruction behind MOV SS, for which processors differ.
  */
 #include "../lib/paging.h"
 #include "../lib/report.h"
@@ -25,13 +25,13 @@ static bool on_step(struct frame *frame)
 }
 
 /* The instruction under test between the two that set and clear TF, with a label at each boundary. */
-#define CASE(name, before, instruction, after) \
-    void name(void); \
-    extern const uint8_t name##_at[], name##_end[]; \
-    asm(".text\n" #name ": pushq %rbx; pushq %rbp; movl $0xc0000080, %ecx; rdmsr; movq %rsp, %rbp; " before "\n" \
-        "pushfq; orl $0x100, (%rsp); popfq\n" \
-        #name "_at: " instruction "\n" #name "_end: pushfq; andl $~0x100, (%rsp); popfq\n" \
-        after "movq %rbp, %rsp; popq %rbp; popq %rbx; ret\n")
+#define CASE(name, before, instruction, after)                                                               \
+    void name(void);                                                                                         \
+    extern const uint8_t name##_at[], name##_end[];                                                          \
+    asm(".text\n" #name ": pushq %rbx; pushq %rbp; movl $0xc0000080, %ecx; rdmsr; movq %rsp, %rbp; " before  \
+        "\n"                                                                                                 \
+        "pushfq; orl $0x100, (%rsp); popfq\n" #name "_at: " instruction "\n" #name                           \
+        "_end: pushfq; andl $~0x100, (%rsp); popfq\n" after "movq %rbp, %rsp; popq %rbp; popq %rbx; ret\n")
 
 CASE(plain, "", "nop", "");
 CASE(cpuid, "", "cpuid", "");
@@ -64,9 +64,10 @@ struct row {
 #define ROW(name) { #name, name, name##_at, name##_end }
 
 static const struct row rows[] = {
-    ROW(plain), ROW(cpuid), ROW(rdtsc), ROW(rdmsr), ROW(wrmsr), ROW(cli), ROW(pushf), ROW(pause),
-    ROW(mov_from_cr0), ROW(mov_to_cr0), ROW(mov_to_cr3), ROW(mov_to_cr8), ROW(clts), ROW(out_byte), ROW(in_byte),
-    ROW(invlpg), ROW(sgdt), ROW(lidt), ROW(wbinvd), ROW(swapgs), ROW(popf_keeps), ROW(popf16_keeps),
+    ROW(plain),  ROW(cpuid),    ROW(rdtsc),        ROW(rdmsr),        ROW(wrmsr),      ROW(cli),
+    ROW(pushf),  ROW(pause),    ROW(mov_from_cr0), ROW(mov_to_cr0),   ROW(mov_to_cr3), ROW(mov_to_cr8),
+    ROW(clts),   ROW(out_byte), ROW(in_byte),      ROW(invlpg),       ROW(sgdt),       ROW(lidt),
+    ROW(wbinvd), ROW(swapgs),   ROW(popf_keeps),   ROW(popf16_keeps),
 };
 
 /* After the instruction, and after each of the three that clear TF: PUSHF, AND, POPF. */
@@ -82,12 +83,15 @@ static void check(const struct row *row)
 void iret_sets(void), iret_clears(void), rep_out(void);
 extern const uint8_t iret_target[], iret_second[], iret_cleared[], rep_at[], rep_end[];
 asm(".text\n"
-    ".macro frame flags, to; movl %ss, %eax; movq %rsp, %rcx; pushq %rax; pushq %rcx; pushq \\flags; movl %cs, %eax;\n"
+    ".macro frame flags, to; movl %ss, %eax; movq %rsp, %rcx; pushq %rax; pushq %rcx; pushq \\flags; movl "
+    "%cs, %eax;\n"
     "    pushq %rax; leaq \\to(%rip), %rax; pushq %rax; .endm\n"
     "iret_sets: frame $0x102, iret_target; iretq\n"
     "iret_target: nop; iret_second: pushfq; andl $~0x100, (%rsp); popfq; ret\n"
-    "iret_clears: frame $0x2, iret_cleared; pushfq; orl $0x100, (%rsp); popfq; iretq; iret_cleared: nop; ret\n"
-    "rep_out: movl $3, %ecx; movl $0x80, %edx; leaq iret_target(%rip), %rsi; pushfq; orl $0x100, (%rsp); popfq\n"
+    "iret_clears: frame $0x2, iret_cleared; pushfq; orl $0x100, (%rsp); popfq; iretq; iret_cleared: nop; "
+    "ret\n"
+    "rep_out: movl $3, %ecx; movl $0x80, %edx; leaq iret_target(%rip), %rsi; pushfq; orl $0x100, (%rsp); "
+    "popfq\n"
     "rep_at: rep outsb\n"
     "rep_end: pushfq; andl $~0x100, (%rsp); popfq; ret\n");
 
@@ -113,7 +117,8 @@ void main(void)
 {
     trap_set_hook(DB, on_step);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].run != pause || !quirks_accepted()) /* TCG leaves its block at PAUSE and forgets the step */
+        if (rows[i].run != pause ||
+            !quirks_accepted()) /* TCG leaves its block at PAUSE and forgets the step */
             check(&rows[i]);
     special();
 }

@@ -1,14 +1,26 @@
-/* A just-in-time compiler in miniature, as a program for Linux without a library: writes a function, runs it, writes another over it.
+/* A just-in-time compiler in miniature, as a program for Linux without a library: writes a function, runs it,
+ * writes another over it.
  *
  *   jit inplace N   one mapping that is writable and executable
- *   jit dual N      a writable and an executable mapping of one file in tmpfs: the writes come through another address
+ *   jit dual N      a writable and an executable mapping of one file in tmpfs: the writes come through
+ * another address
  *
- * The function returns the number of its round, first directly and then from a second block behind a jump, so that a block chained to a
- * stale one shows as well. Prints "jit MODE: R of N rounds ran new code" and returns 0 if R is N. */
+ * The function returns the number of its round, first directly and then from a second block behind a jump, so
+ * that a block chained to a stale one shows as well. Prints "jit MODE: R of N rounds ran new code" and
+ * returns 0 if R is N. */
 #include <stdint.h>
 
 enum { SYS_WRITE = 1, SYS_OPEN = 2, SYS_MMAP = 9, SYS_EXIT = 60, SYS_FTRUNCATE = 77 };
-enum { READ = 1, WRITE = 2, EXEC = 4, SHARED = 1, PRIVATE = 2, ANONYMOUS = 0x20, PAGE = 4096, READ_WRITE_CREATE = 2 | 0100 };
+enum {
+    READ = 1,
+    WRITE = 2,
+    EXEC = 4,
+    SHARED = 1,
+    PRIVATE = 2,
+    ANONYMOUS = 0x20,
+    PAGE = 4096,
+    READ_WRITE_CREATE = 2 | 0100
+};
 
 typedef uint32_t (*function)(void);
 
@@ -16,7 +28,9 @@ static long syscall6(long number, long a, long b, long c, long d, long e, long f
 {
     register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
     long result;
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
 }

@@ -10,6 +10,7 @@ from tests.style.tree import Source
 
 FILE_LINES = 600
 FUNCTION_LINES = 60
+LINE_WIDTH = 110
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX|HA" r"CK)\b")
 
 # A function header begins in column 0 with a type and its body ends with a brace in column 0. Labels,
@@ -70,4 +71,13 @@ def unfinished_findings(source: Source) -> list[str]:
         source.at(number, f"{match[0]}: finish it or raise a clear error")
         for number, line in enumerate(source.text.splitlines(), start=1)
         if (match := UNFINISHED.search(line))
+    ]
+
+
+def width_findings(source: Source) -> list[str]:
+    """Lines wider than the limit; Python's are ruff's affair."""
+    return [
+        f"{source.path}:{number}: {len(line)} columns, {LINE_WIDTH} is the limit"
+        for number, line in enumerate(source.text.splitlines(), 1)
+        if len(line) > LINE_WIDTH
     ]

@@ -9,11 +9,13 @@ import pytest
 from tests.style.shape import (
     FILE_LINES,
     FUNCTION_LINES,
+    LINE_WIDTH,
     c_functions,
     file_length_findings,
     function_length_findings,
     opening_findings,
     unfinished_findings,
+    width_findings,
 )
 from tests.style.tree import Source, assembly_sources, c_sources, python_sources
 
@@ -57,6 +59,15 @@ def test_c_files_open_with_a_comment() -> None:
 def test_nothing_is_left_unfinished() -> None:
     sources = [*python_sources(), *c_sources(), *assembly_sources()]
     assert [finding for source in sources for finding in unfinished_findings(source)] == []
+
+
+def test_no_c_line_is_too_wide() -> None:
+    assert [finding for source in c_sources() for finding in width_findings(source)] == []
+
+
+def test_wide_line_is_found() -> None:
+    assert width_findings(_source("csrc/core/vm.c", "x" * (LINE_WIDTH + 1))) != []
+    assert width_findings(_source("csrc/core/vm.c", "x" * LINE_WIDTH)) == []
 
 
 def test_long_file_is_found() -> None:
