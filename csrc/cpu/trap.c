@@ -178,6 +178,15 @@ static void repeat_in_new_block(struct trap *t, enum trap_form form)
     engine_resume_at(t->v);
 }
 
+/* What native code reaches through a wrapped helper counts itself there; the rest is counted here. */
+static void run_handler(struct trap *t)
+{
+    uint64_t *count = &t->v->stats.trap[t->site->cls], before = *count;
+    handlers[t->site->insn].run(t);
+    if (*count == before)
+        ++*count;
+}
+
 void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
 {
     const struct sbe_site *site = sbe_site(v->vm->sbe, index);
@@ -192,10 +201,10 @@ void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
         trap_gp(&t);
     if (form == TRAP_AS_IRET)
         engine_sync(v, ra);
-    if (form == TRAP_AS_HLT ||
-        form == TRAP_AS_SYSCALL) /* an interrupt shadow ends here; the handler may begin another */
+    /* An interrupt shadow ends here; the handler may begin another. */
+    if (form == TRAP_AS_HLT || form == TRAP_AS_SYSCALL)
         v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
-    handlers[site->insn].run(&t);
+    run_handler(&t);
     if (t.again)
         repeat_in_new_block(&t, form);
     if (form != TRAP_AS_OUT)
