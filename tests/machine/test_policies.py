@@ -37,7 +37,7 @@ def test_inline_form_runs_in_place(tmp_path: Path, name: str, sbe: str) -> None:
 
 @pytest.mark.parametrize("name", CODE)
 def test_trap_is_counted(tmp_path: Path, name: str) -> None:
-    sites, _ = run(tmp_path, name, "trap")
+    sites, traps = run(tmp_path, name, "trap")
     assert [(site.policy, site.hits) for site in sites] == [(Policy.TRAP, 10)]
     assert traps[sites[0].class_name] == 10
 
