@@ -14,9 +14,9 @@ from tests.boot.command import vmm_run
 
 BOOTS = 20 if os.environ.get("VMM_FUZZ") == "long" else 2
 WALL_SECONDS = 120
-# A loaded host may hold the process up between the two readings.
-APART_SECONDS = 0.5
 """Many times what a boot takes, as other tests run beside this one."""
+APART_SECONDS = 0.5
+"""A loaded host may hold the process up between the two readings."""
 
 
 @pytest.mark.parametrize("number", range(BOOTS))
