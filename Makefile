@@ -27,6 +27,7 @@ fuzz: build guests packages
 
 bench: build packages
 	$(BIN)/python -m bench.boot
+	$(BIN)/python -m bench.loops
 
 lint: build guests
 	$(BIN)/ruff check .

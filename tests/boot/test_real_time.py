@@ -29,8 +29,8 @@ def test_boots_in_real_time(number: int, tmp_path: Path) -> None:
 
 
 def test_guest_clock_follows_the_host(tmp_path: Path) -> None:
-    """A guest that sleeps two seconds takes two. Its clock is the host's from the first instruction on; the two
-    are read at slightly different moments, so they may differ by what lies between."""
+    """A guest that sleeps two seconds takes two. Its clock is the host's from the first instruction on; the
+    two are read at slightly different moments, so they may differ by what lies between."""
     initrd = initramfs.marker_initramfs(commands="sleep 2\n")
     limit = ("--time", "real", "--timeout", str(WALL_SECONDS))
     end = vmm_run(*cloud_kernel.command(initrd), *limit, report=tmp_path / "run.json")
