@@ -9,7 +9,8 @@ from tests import guest_images, packages
 PACKAGE, PATTERN = "linux-image-cloud-amd64", "boot/vmlinuz-*"
 
 
-def command(initrd: Path, *, memory: str = "256M") -> list[str | Path]:
-    """Arguments of `vmm run` that boot it with `initrd` and its console on COM1."""
+def command(initrd: Path, *, memory: str = "256M", append: str = "") -> list[str | Path]:
+    """Arguments of `vmm run` that boot it with `initrd`, its console on COM1 and `append` behind that."""
     kernel = packages.require(PACKAGE, PATTERN)
-    return [kernel, "--initrd", initrd, "--append", guest_images.LINUX_CONSOLE, "--memory", memory]
+    line = f"{guest_images.LINUX_CONSOLE} {append}".rstrip()
+    return [kernel, "--initrd", initrd, "--append", line, "--memory", memory]
