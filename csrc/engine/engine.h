@@ -99,9 +99,6 @@ void engine_sysret(struct vcpu *v, unsigned operand_size);
 void engine_sysexit(struct vcpu *v, unsigned operand_size);
 uint64_t engine_get_dr(struct vcpu *v, unsigned reg);
 void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value);
-uint64_t engine_xgetbv(struct vcpu *v, uint32_t index);
 void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value);
-void engine_rdmsr(struct vcpu *v);
-void engine_wrmsr(struct vcpu *v);
 
 #endif

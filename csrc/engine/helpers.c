@@ -201,19 +201,6 @@ void __wrap_qemu_system_reset_request(uc_engine *uc)
 }
 
 /* For cpu/: the engine's own bodies. */
-void __real_helper_rdmsr_x86_64(struct guest *env);
-void __real_helper_wrmsr_x86_64(struct guest *env);
-
-void engine_rdmsr(struct vcpu *v)
-{
-    __real_helper_rdmsr_x86_64(v->guest);
-}
-
-void engine_wrmsr(struct vcpu *v)
-{
-    __real_helper_wrmsr_x86_64(v->guest);
-}
-
 void engine_lldt(struct vcpu *v, uint16_t selector) { helper_lldt_x86_64(v->guest, selector); }
 void engine_ltr(struct vcpu *v, uint16_t selector) { __real_helper_ltr_x86_64(v->guest, selector); }
 void engine_invlpg(struct vcpu *v, uint64_t va) { helper_invlpg_x86_64(v->guest, va); }
@@ -233,7 +220,6 @@ void engine_set_dr(struct vcpu *v, unsigned reg, uint64_t value)
 {
     __real_helper_set_dr_x86_64(v->guest, (int)reg, value);
 }
-uint64_t engine_xgetbv(struct vcpu *v, uint32_t index) { return helper_xgetbv_x86_64(v->guest, index); }
 void engine_xsetbv(struct vcpu *v, uint32_t index, uint64_t value)
 {
     helper_xsetbv_x86_64(v->guest, index, value);

@@ -150,7 +150,6 @@ void helper_load_seg_x86_64(struct guest *env, int seg, int selector);
 void helper_invlpg_x86_64(struct guest *env, uint64_t va);
 void helper_iret_real_x86_64(struct guest *env, int shift);
 void helper_xsetbv_x86_64(struct guest *env, uint32_t ecx, uint64_t mask);
-uint64_t helper_xgetbv_x86_64(struct guest *env, uint32_t ecx);
 uint32_t cpu_ldub_data_ra_x86_64(struct guest *env, uint64_t va, uintptr_t ra);
 uint32_t cpu_lduw_data_ra_x86_64(struct guest *env, uint64_t va, uintptr_t ra);
 uint32_t cpu_ldl_data_ra_x86_64(struct guest *env, uint64_t va, uintptr_t ra);

@@ -36,13 +36,6 @@ void srat_touch_slow(struct srat *s, uint64_t page)
     s->dirty[s->ndirty++] = (uint32_t)page;
 }
 
-void srat_clear_dirty(struct srat *s)
-{
-    for (uint64_t i = 0; i < s->ndirty; i++)
-        s->flags[s->dirty[i]] &= (uint8_t)~(SRAT_DIRTY | SRAT_WRITABLE);
-    s->ndirty = 0;
-}
-
 void srat_summary(const struct srat *s, struct vmk_srat_summary *out)
 {
     memset(out, 0, sizeof(*out));

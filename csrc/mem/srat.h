@@ -15,13 +15,13 @@ struct srat {
     uint8_t *flags;          /* enum srat_flag */
     uint8_t *purpose;        /* enum vmk_srat_purpose */
     uint64_t *code_mask;     /* per page: bit = vCPU whose engine holds blocks of it */
-    uint32_t *dirty;         /* pages dirtied since the log was cleared, in order of first write */
+    uint32_t *dirty;         /* pages written since power-on, in order of first write */
     uint64_t ndirty;
     uint32_t owner;          /* VM id, the same for every page until pages are shared */
 };
 
 enum srat_flag {
-    SRAT_DIRTY = 1,          /* written since the dirty log was cleared */
+    SRAT_DIRTY = 1,          /* written since power-on */
     SRAT_CODE = 2,           /* some engine holds translated blocks of it */
     SRAT_WRITABLE = 4,       /* some engine's TLB may hold a direct write entry */
     SRAT_PINNED = 8,
@@ -38,8 +38,5 @@ static inline void srat_touch(struct srat *s, uint64_t page)
     if (!(s->flags[page] & SRAT_DIRTY))
         srat_touch_slow(s, page);
 }
-
-/* Forget which pages are dirty. Engines must flush their TLBs afterwards, so that later writes are seen. */
-void srat_clear_dirty(struct srat *s);
 
 #endif
