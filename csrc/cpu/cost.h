@@ -1,9 +1,8 @@
 /* What slow instructions cost in virtual time, beyond the 1 ns of every instruction.
  *
- * The figures are those of hardware, to the nearest round number: a port access crosses a slow bus, an
- * uncached access a fast one, PAUSE holds the pipeline. They matter because guests pace themselves by
- * polling: a loop that waits 50 ms for a timer runs as often as it would on a PC instead of twenty times as
- * often. */
+ * Round numbers of the order of PC hardware, chosen and not measured: a port access crosses a slow bus, an
+ * uncached access a fast one, PAUSE holds the pipeline. They matter because guests pace themselves by polling:
+ * a loop that waits 50 ms for a timer must not run fifty million instructions to do so. */
 #ifndef VMK_CPU_COST_H
 #define VMK_CPU_COST_H
 
