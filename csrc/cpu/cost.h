@@ -1,8 +1,8 @@
 /* What slow instructions cost in virtual time, beyond the 1 ns of every instruction.
  *
  * Round numbers of the order of PC hardware, chosen and not measured: a port access crosses a slow bus, an
- * uncached access a fast one, PAUSE holds the pipeline. They matter because guests pace themselves by polling:
- * a loop that waits 50 ms for a timer must not run fifty million instructions to do so. */
+ * uncached access a fast one, PAUSE holds the pipeline. They matter because guests pace themselves by
+ * polling: a loop that waits 50 ms for a timer must not run fifty million instructions to do so. */
 #ifndef VMK_CPU_COST_H
 #define VMK_CPU_COST_H
 
