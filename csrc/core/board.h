@@ -47,7 +47,7 @@ struct board {
     uint64_t deadline;             /* earliest of all chips' and the inbox's */
     uint32_t request;              /* enum vmk_request: reset, power-off, debug exit; 0 = none */
     uint32_t request_value;
-    struct output { /* bytes the guest sent out, until Python takes them: a ring that grows up to a limit */
+    struct output { /* bytes the guest sent out, until Python takes them; grows up to a limit */
         uint8_t *bytes;
         size_t len, cap, lost;
         uint64_t total;
@@ -75,8 +75,8 @@ static inline uint64_t board_now(struct board *b)
  * its deadline on is ticked once per call. */
 void board_run_due(struct board *b);
 
-/* Guest output on a channel (serial, debug console). Never blocks; past the limit the oldest bytes are
- * dropped and counted. */
+/* Guest output on a channel (serial, debug console). Never blocks; past the limit new bytes are dropped and
+ * counted. */
 void board_output(struct board *b, enum vmk_channel ch, const void *bytes, size_t n);
 
 /* The guest asked for a reset, power-off, or debug exit with `value`. The first request wins. */

@@ -81,7 +81,7 @@ struct vcpu {
     int64_t tsc_offset;
     uint64_t feature_control, debugctl, spec_ctrl, microcode;
     uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
-    uint64_t monitor_address, random;
+    uint64_t random;
 
     struct vcpu_stats stats;
 };
