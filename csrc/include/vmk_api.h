@@ -50,6 +50,14 @@ struct vmk_trace_event {
     uint32_t reserved;
 };
 
+enum vmk_nic_model { VMK_NIC_82545EM = 0, VMK_NIC_82540EM = 1 };
+enum vmk_scsi_model { VMK_SCSI_LSI53C1030 = 0, VMK_SCSI_SAS1068 = 1 };
+
+struct vmk_nic_config {
+    uint32_t model;           /* enum vmk_nic_model */
+    uint8_t mac[6], reserved[2];
+};
+
 struct vmk_config {
     uint64_t memory;          /* bytes of guest RAM, a multiple of 4096 */
     uint64_t rtc_epoch;       /* seconds since 1970 the RTC shows at power-on */
@@ -61,6 +69,10 @@ struct vmk_config {
     uint32_t msr_ignore;      /* unknown MSRs read as zero instead of #GP */
     uint32_t debug_exit_port; /* 0 = none */
     uint32_t trace_mask;      /* bit per enum vmk_trace_kind */
+    uint32_t nics;            /* 0 to 8 */
+    struct vmk_nic_config nic[8];
+    uint32_t scsi_adapters;   /* 0 to 4 */
+    uint32_t scsi_model[4];   /* enum vmk_scsi_model */
 };
 
 /* What a page of a VM's memory is for. */
