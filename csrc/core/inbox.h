@@ -18,6 +18,7 @@ enum inbox_kind {
     INBOX_KEY = 2,      /* to the keyboard: set-1 scan codes in data */
     INBOX_NMI = 3,      /* to every vCPU of mask arg */
     INBOX_POWER_BUTTON = 4,
+    INBOX_WAKE = 5,     /* to a device: something it waits for on the host has come */
 };
 
 struct inbox_msg {

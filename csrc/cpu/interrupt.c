@@ -72,13 +72,19 @@ static bool serve_requests(struct vcpu *v)
     return req & (REQ_INIT | REQ_TURN);
 }
 
+/* Real time: whoever posted has kicked this CPU and wants to be heard before the next timer. */
+static bool inbox_waiting_now(struct board *b)
+{
+    return b->clock.mode == CLOCK_REAL && __atomic_load_n(&b->inbox.count, __ATOMIC_RELAXED);
+}
+
 bool cpu_safe_point(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     struct board *b = v->board;
     v->stats.safe_points++;
     bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
-    if (b->deadline <= board_now(b))
+    if (b->deadline <= board_now(b) || inbox_waiting_now(b))
         board_run_due(b);
     if (vm_should_stop(vm) || turn_over) {
         engine_stop(v);

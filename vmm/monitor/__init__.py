@@ -1,17 +1,31 @@
 """The only way to the vmkernel monitor in C: one method per call, typed records, exceptions for codes.
 
 Reading order: `library.py` (the extension), `enums.py` and `records.py` (its data), `check.py` (its errors),
-`vm.py` (a virtual machine's handle).
+`backend.py` (disks before they are attached), `vm.py` (a virtual machine's handle).
 """
 
 from __future__ import annotations
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Policy, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.backend import Backend, ram_backend
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    DiskKind,
+    ExitReason,
+    Policy,
+    Profile,
+    Request,
+    ScsiModel,
+    TimeMode,
+    TraceKind,
+)
 from vmm.monitor.library import Library, cpu_models, engine_version, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
     RawScreen,
     Registers,
@@ -26,10 +40,14 @@ from vmm.monitor.vm import MAX_CPUS, Monitor
 __all__ = [
     "MAX_CPUS",
     "REGISTER_NAMES",
+    "Backend",
     "Boot",
     "Channel",
     "Config",
     "CpuMode",
+    "DiskKind",
+    "DiskPlace",
+    "DiskStats",
     "Exit",
     "ExitReason",
     "Library",
@@ -39,6 +57,7 @@ __all__ = [
     "RawScreen",
     "Registers",
     "Request",
+    "ScsiModel",
     "Segment",
     "Site",
     "SratSummary",
@@ -49,4 +68,5 @@ __all__ = [
     "cpu_models",
     "engine_version",
     "library",
+    "ram_backend",
 ]

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, SratPurpose, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    DiskKind,
+    ExitReason,
+    Profile,
+    Request,
+    ScsiModel,
+    SratPurpose,
+    TimeMode,
+    TraceKind,
+)
 from vmm.monitor.library import cpu_models, insn_mnemonics, lib, trap_classes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,6 +35,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_SRAT_", SratPurpose),
         ("VMK_MODE_", CpuMode),
         ("VMK_EXIT_", ExitReason),
+        ("VMK_SCSI_", ScsiModel),
+        ("VMK_DISK_", DiskKind),
     ],
 )
 def test_enum_is_the_headers(prefix: str, enum: type[IntEnum]) -> None:
