@@ -1,4 +1,8 @@
 """stub"""
-LEAF=0x40000100
-SIGNATURE={"ebx":0,"ecx":0,"edx":0}
-def native_page(): return b""
+
+LEAF = 0x40000100
+SIGNATURE = {"ebx": 0, "ecx": 0, "edx": 0}
+
+
+def native_page():
+    return b""

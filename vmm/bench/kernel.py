@@ -32,9 +32,15 @@ class Kernel:
     paravirtual: str = ""
 
 
-EMPTY = Kernel(name="empty", group="baseline", text="the loop alone: what is subtracted from all others", body="")
+EMPTY = Kernel(
+    name="empty", group="baseline", text="the loop alone: what is subtracted from all others", body=""
+)
 EMPTY_USER = Kernel(
-    name="empty-user", group="baseline", text="the loop alone at CPL 3: the same for the others there", body="", level=3
+    name="empty-user",
+    group="baseline",
+    text="the loop alone at CPL 3: the same for the others there",
+    body="",
+    level=3,
 )
 
 

@@ -84,7 +84,9 @@ def build(kernel: Kernel, count: int, *, paravirtual: bool = False) -> bytes:
     if kernel.level:
         slots[USER_EXIT] = _USER_EXIT
     if len(slots) >= at.HANDLER_SLOTS:
-        raise HostError(f"micro-kernel {kernel.name}: {len(slots)} handlers, there is room for {at.HANDLER_SLOTS - 1}")
+        raise HostError(
+            f"micro-kernel {kernel.name}: {len(slots)} handlers, there is room for {at.HANDLER_SLOTS - 1}"
+        )
     places = {vector: at.HANDLERS + at.HANDLER_ROOM * (n + 1) for n, vector in enumerate(slots)}
     text = _Blob(at.HEADER, at.TEXT_END)
     data = _Blob(at.GDT, at.DATA_END)
@@ -168,7 +170,9 @@ def _elf(text: _Blob, data: _Blob) -> bytes:
     at_text = header + 2 * segment
     sizes = (len(text.bytes), len(text.bytes)), (len(data.bytes), at.IMAGE_END - data.start)
     ident = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
-    whole = ident + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, at.START, header, 0, 0, header, segment, 2, 0, 0, 0)
+    whole = ident + struct.pack(
+        "<HHIIIIIHHHHHH", 2, 3, 1, at.START, header, 0, 0, header, segment, 2, 0, 0, 0
+    )
     offset = at_text
     for blob, (in_file, in_memory) in zip((text, data), sizes, strict=True):
         place = (offset, blob.start, blob.start, in_file, in_memory)

@@ -18,12 +18,18 @@ _X2APIC_HANDLER = (
 
 
 def _in(name: str, port: int, text: str, register: str = "al") -> Kernel:
-    return Kernel(name=f"in-{name}", text=text, rows=("IN",), setup=f"mov edx, {port:#x}", body=f"in {register}, dx")
+    return Kernel(
+        name=f"in-{name}", text=text, rows=("IN",), setup=f"mov edx, {port:#x}", body=f"in {register}, dx"
+    )
 
 
 def _out(name: str, port: int, text: str) -> Kernel:
     return Kernel(
-        name=f"out-{name}", text=text, rows=("OUT",), setup=f"mov edx, {port:#x}; xor eax, eax", body="out dx, al"
+        name=f"out-{name}",
+        text=text,
+        rows=("OUT",),
+        setup=f"mov edx, {port:#x}; xor eax, eax",
+        body="out dx, al",
     )
 
 
@@ -79,7 +85,11 @@ _PORTS = (
 
 _MEMORY = (
     Kernel(
-        name="lapic-read", text="read the local APIC's id", group="mmio", setup=XAPIC_ON, body="mov ecx, dword ptr [rbx+0x20]"
+        name="lapic-read",
+        text="read the local APIC's id",
+        group="mmio",
+        setup=XAPIC_ON,
+        body="mov ecx, dword ptr [rbx+0x20]",
     ),
     Kernel(
         name="lapic-write",

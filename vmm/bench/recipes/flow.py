@@ -23,7 +23,9 @@ _FLAGS = (
     Kernel(name="sti", text="STI with interrupts on", rows=("STI",), setup="sti", body="sti"),
     Kernel(name="cli-sti", text="CLI and STI", rows=("CLI", "STI"), setup="sti", body="cli; sti"),
     Kernel(name="pushf", text="PUSHFQ and POP", rows=("PUSHF",), body="pushfq; pop rax"),
-    Kernel(name="popf", text="PUSH and POPFQ", rows=("POPF",), setup="pushfq; pop rax", body="push rax; popfq"),
+    Kernel(
+        name="popf", text="PUSH and POPFQ", rows=("POPF",), setup="pushfq; pop rax", body="push rax; popfq"
+    ),
     Kernel(
         name="irq-save",
         text="save flags and CLI, restore flags, as a kernel does around a spin lock",
@@ -71,7 +73,12 @@ _CALLS = (
 
 _INTERRUPTS = (
     Kernel(
-        name="int-n", text="INT n and IRETQ", rows=("INT_N",), body=f"int {VECTOR:#x}", handlers=((VECTOR, _COUNT),), faults=1
+        name="int-n",
+        text="INT n and IRETQ",
+        rows=("INT_N",),
+        body=f"int {VECTOR:#x}",
+        handlers=((VECTOR, _COUNT),),
+        faults=1,
     ),
     Kernel(
         name="int-n-user",
@@ -82,8 +89,17 @@ _INTERRUPTS = (
         faults=1,
         level=3,
     ),
-    Kernel(name="int3", text="INT3 and IRETQ", rows=("INT3",), body="int3", handlers=((BP, _COUNT),), faults=1),
-    Kernel(name="int1", text="INT1 and IRETQ", rows=("INT1",), body=".byte 0xf1", handlers=((DB, _COUNT),), faults=1),
+    Kernel(
+        name="int3", text="INT3 and IRETQ", rows=("INT3",), body="int3", handlers=((BP, _COUNT),), faults=1
+    ),
+    Kernel(
+        name="int1",
+        text="INT1 and IRETQ",
+        rows=("INT1",),
+        body=".byte 0xf1",
+        handlers=((DB, _COUNT),),
+        faults=1,
+    ),
 )
 
 _EXCEPTIONS = (
@@ -115,7 +131,14 @@ _EXCEPTIONS = (
         handlers=((GP, skip(3, error=True)),),
         faults=1,
     ),
-    Kernel(name="ud", text="#UD of UD2, skipped", group="exception", body="ud2", handlers=((UD, skip(2)),), faults=1),
+    Kernel(
+        name="ud",
+        text="#UD of UD2, skipped",
+        group="exception",
+        body="ud2",
+        handlers=((UD, skip(2)),),
+        faults=1,
+    ),
     Kernel(
         name="divzero",
         text="nanobenchmark of Adams and Agesen: #DE of a division by zero, skipped",

@@ -26,7 +26,9 @@ def skip(length: int, *, error: bool = False) -> str:
     return f"inc r14; {drop}add qword ptr [rsp], {length}; iretq"
 
 
-def faulting(name: str, vector: int, code: str, *, rows: tuple[str, ...], text: str, setup: str = "") -> Kernel:
+def faulting(
+    name: str, vector: int, code: str, *, rows: tuple[str, ...], text: str, setup: str = ""
+) -> Kernel:
     """A kernel of one instruction, given as bytes in hexadecimal, that raises `vector`."""
     raw = bytes.fromhex(code)
     return Kernel(

@@ -40,7 +40,9 @@ _MSRS = (
     *_both("fs-base", 0xC0000100, "the FS base"),
     *_both("gs-base", 0xC0000101, "the GS base"),
     *_both("x2apic-tpr", 0x808, "the task priority in x2APIC mode", X2APIC_ON),
-    faulting("rdmsr-unknown", GP, "0f32", rows=("RDMSR",), text="read an unknown MSR: #GP", setup="mov ecx, 0x999"),
+    faulting(
+        "rdmsr-unknown", GP, "0f32", rows=("RDMSR",), text="read an unknown MSR: #GP", setup="mov ecx, 0x999"
+    ),
     faulting(
         "wrmsr-unknown", GP, "0f30", rows=("WRMSR",), text="write an unknown MSR: #GP", setup="mov ecx, 0x999"
     ),
@@ -49,8 +51,13 @@ _MSRS = (
 _CONTROL = (
     *(
         Kernel(name=f"from-cr{n}", text=f"read CR{n}", rows=(row,), body=f"mov rax, cr{n}")
-        for n, row in ((0, "MOV_FROM_CR"), (2, "MOV_FROM_CR"), (3, "MOV_FROM_CR"), (4, "MOV_FROM_CR"),
-                       (8, "MOV_FROM_CR8"))
+        for n, row in (
+            (0, "MOV_FROM_CR"),
+            (2, "MOV_FROM_CR"),
+            (3, "MOV_FROM_CR"),
+            (4, "MOV_FROM_CR"),
+            (8, "MOV_FROM_CR8"),
+        )
     ),
     *(
         Kernel(
@@ -60,8 +67,13 @@ _CONTROL = (
             setup=f"mov rax, cr{n}",
             body=f"mov cr{n}, rax",
         )
-        for n, row in ((0, "MOV_TO_CR0"), (2, "MOV_TO_CR2"), (3, "MOV_TO_CR3"), (4, "MOV_TO_CR4"),
-                       (8, "MOV_TO_CR8"))
+        for n, row in (
+            (0, "MOV_TO_CR0"),
+            (2, "MOV_TO_CR2"),
+            (3, "MOV_TO_CR3"),
+            (4, "MOV_TO_CR4"),
+            (8, "MOV_TO_CR8"),
+        )
     ),
     Kernel(
         name="toggle-cr0-wp",
@@ -85,7 +97,11 @@ _CONTROL = (
 _DEBUG = (
     Kernel(name="from-dr7", text="read DR7", rows=("MOV_FROM_DR",), body="mov rax, dr7"),
     Kernel(
-        name="to-dr7", text="write DR7 with what it has", rows=("MOV_TO_DR",), setup="mov rax, dr7", body="mov dr7, rax"
+        name="to-dr7",
+        text="write DR7 with what it has",
+        rows=("MOV_TO_DR",),
+        setup="mov rax, dr7",
+        body="mov dr7, rax",
     ),
     Kernel(name="to-dr0", text="write DR0", rows=("MOV_TO_DR",), setup="xor eax, eax", body="mov dr0, rax"),
 )
@@ -98,7 +114,11 @@ KERNELS = (
     *_CONTROL,
     *_DEBUG,
     Kernel(
-        name="xgetbv", text="XGETBV of XCR0", rows=("XGETBV",), setup=f"{_OSXSAVE}; xor ecx, ecx", body="xgetbv"
+        name="xgetbv",
+        text="XGETBV of XCR0",
+        rows=("XGETBV",),
+        setup=f"{_OSXSAVE}; xor ecx, ecx",
+        body="xgetbv",
     ),
     Kernel(
         name="xsetbv",

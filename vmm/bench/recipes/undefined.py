@@ -56,6 +56,11 @@ KERNELS = (
         for row, code in _UNDEFINED
     ),
     faulting(
-        "rdpmc", GP, "0f33", rows=("RDPMC",), text="read a performance counter that is not there: #GP", setup=_SETUP
+        "rdpmc",
+        GP,
+        "0f33",
+        rows=("RDPMC",),
+        text="read a performance counter that is not there: #GP",
+        setup=_SETUP,
     ),
 )
