@@ -59,6 +59,8 @@ bool vm_should_stop(struct vm *vm)
         return stop_for(vm, VMK_EXIT_REQUEST);
     if (output_ready(vm, false))
         return stop_for(vm, VMK_EXIT_OUTPUT);
+    if (vm->run.watch_frames & atomic_load(&vm->board->frames_out))
+        return stop_for(vm, VMK_EXIT_FRAME);
     if (atomic_exchange(&vm->stop, false))
         return stop_for(vm, VMK_EXIT_STOPPED);
     if (vm->run.until_instructions != UINT64_MAX && vm_instructions(vm) >= vm->run.until_instructions)

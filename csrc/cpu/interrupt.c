@@ -43,7 +43,7 @@ void cpu_set_limit(struct vcpu *v)
     }
     limit = sooner(limit, v->turn_end);
     __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
-    if (atomic_load(&v->request) || atomic_load(&vm->stop)) /* kicked meanwhile */
+    if (atomic_load(&v->request) || atomic_load(&vm->stop) || atomic_load(&v->board->inbox.news))
         __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -78,7 +78,7 @@ bool cpu_safe_point(struct vcpu *v)
     struct board *b = v->board;
     v->stats.safe_points++;
     bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
-    if (b->deadline <= board_now(b))
+    if (b->deadline <= board_now(b) || atomic_load(&b->inbox.news))
         board_run_due(b);
     if (vm_should_stop(vm) || turn_over) {
         engine_stop(v);

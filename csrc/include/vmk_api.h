@@ -50,7 +50,7 @@ struct vmk_trace_event {
     uint32_t reserved;
 };
 
-enum vmk_nic_model { VMK_NIC_82545EM = 0, VMK_NIC_82540EM = 1 };
+enum vmk_nic_model { VMK_NIC_E82545EM = 0, VMK_NIC_E82540EM = 1 };
 enum vmk_scsi_model { VMK_SCSI_LSI53C1030 = 0, VMK_SCSI_SAS1068 = 1 };
 
 struct vmk_nic_config {
@@ -115,12 +115,14 @@ enum vmk_exit_reason {
     VMK_EXIT_IDLE = 7,         /* all CPUs wait and no timer is armed: only input can wake the VM */
     VMK_EXIT_STOPPED = 8,      /* vmk_stop() */
     VMK_EXIT_ERROR = 9,        /* a host failure: vmk_error() */
+    VMK_EXIT_FRAME = 10,       /* a watched NIC has sent a frame: vmk_net_take() */
 };
 
 struct vmk_run {
     uint64_t until_time;          /* ns of VM time, or UINT64_MAX */
     uint64_t until_instructions;  /* of all CPUs, or UINT64_MAX */
     uint32_t watch_output;        /* bit per channel whose lines end the run */
+    uint32_t watch_frames;        /* bit per NIC whose frames end the run */
     uint32_t wait_for_input;      /* real time: wait in idle instead of returning VMK_EXIT_IDLE */
 };
 
@@ -167,6 +169,10 @@ struct vmk_registers {
     uint32_t cpl, state;         /* state: 0 running, 1 halted, 2 waiting for SIPI */
 };
 
+struct vmk_net_counters {
+    uint64_t tx_frames, tx_bytes, tx_dropped, rx_frames, rx_bytes, rx_dropped;
+};
+
 /* What the VGA shows. columns and rows are 0 in a graphics mode, which is not rendered. */
 struct vmk_screen {
     uint32_t columns, rows, cell_width, cell_height;
@@ -205,6 +211,18 @@ int vmk_post_serial(struct vm *vm, uint32_t channel, const void *bytes, size_t l
 int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t when);
 int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when);
 int vmk_post_power_button(struct vm *vm, uint64_t when);
+
+/* A NIC whose cable leads to the caller. vmk_net_open: plug it in so, in place of what was there.
+ * vmk_net_take: the oldest frame the guest sent and when, its length, 0 if there is none. vmk_net_give, from
+ * any thread: a frame for the guest at VM time `when` (0: at once); VMK_EBUSY: the port's queue is full and
+ * the frame is dropped. */
+int vmk_net_open(struct vm *vm, uint32_t nic);
+int vmk_net_unplug(struct vm *vm, uint32_t nic);
+size_t vmk_net_take(struct vm *vm, uint32_t nic, void *buffer, size_t size, uint64_t *when);
+int vmk_net_give(struct vm *vm, uint32_t nic, const void *frame, size_t length, uint64_t when);
+/* Pulls the cable of any NIC, or plugs it in again. */
+int vmk_net_link(struct vm *vm, uint32_t nic, bool up);
+int vmk_net_counters(struct vm *vm, uint32_t nic, struct vmk_net_counters *out);
 
 /* Text screen. cells has room for 16384: character | attribute << 8, columns * rows of them are set. */
 int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells);

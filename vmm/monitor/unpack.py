@@ -10,6 +10,7 @@ from vmm.monitor.library import insn_mnemonics, trap_classes
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Exit,
+    NetCounters,
     RawScreen,
     Registers,
     Segment,
@@ -92,6 +93,11 @@ def srat_of(raw: Any) -> SratSummary:
     """`struct vmk_srat_summary`; purposes without a page are left out."""
     pages = {SratPurpose(number).name.lower(): count for number, count in _not_zero(raw.pages)}
     return SratSummary(raw.owner, raw.page_size, pages, raw.dirty, raw.code, raw.pinned)
+
+
+def net_counters_of(raw: Any) -> NetCounters:
+    """`struct vmk_net_counters`."""
+    return NetCounters(*(int(getattr(raw, name)) for name in NetCounters._fields))
 
 
 def event_of(raw: Any) -> TraceEvent:
