@@ -39,6 +39,7 @@ struct vcpu_stats {
         trap[SBE_CLASS_COUNT]; /* by class of instruction, rewritten or reached through a wrapped helper */
     uint64_t exception[32];
     uint64_t interrupt[256];
+    uint64_t monitor_entries; /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
 };
 

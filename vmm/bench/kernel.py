@@ -15,6 +15,8 @@ class Kernel:
     counts itself in R14, and `faults` is how often it does per event: a run in which that differs has
     measured something else. `paravirtual` is the body that calls the hypercall page (`calls.py`) instead.
 
+    `native` is false where the engine alone does something else.
+
     `rows` are the rows of the instruction table that the event exercises, `group` what it is listed under
     if it exercises none.
     """
@@ -30,6 +32,7 @@ class Kernel:
     faults: int = 0
     level: int = 0
     paravirtual: str = ""
+    native: bool = True
 
 
 EMPTY = Kernel(

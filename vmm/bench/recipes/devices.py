@@ -154,6 +154,7 @@ _CALLS = (
             text=f"{name.upper()} with the backdoor's GETVERSION",
             rows=(name.upper(),),
             body=f"mov eax, {_MAGIC:#x}; mov ecx, 10; {name}",
+            native=False,
         )
         for name in ("vmcall", "vmmcall")
     ),

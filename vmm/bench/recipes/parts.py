@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from vmm.bench import layout as at
 from vmm.bench.kernel import Kernel
 
@@ -26,17 +28,14 @@ def skip(length: int, *, error: bool = False) -> str:
     return f"inc r14; {drop}add qword ptr [rsp], {length}; iretq"
 
 
-def faulting(
-    name: str, vector: int, code: str, *, rows: tuple[str, ...], text: str, setup: str = ""
-) -> Kernel:
-    """A kernel of one instruction, given as bytes in hexadecimal, that raises `vector`."""
+def faulting(name: str, vector: int, code: str, **fields: Any) -> Kernel:
+    """A kernel of one instruction, given as bytes in hexadecimal, that raises `vector`; `fields` are further
+    ones of the kernel."""
     raw = bytes.fromhex(code)
     return Kernel(
         name=name,
-        text=text,
-        rows=rows,
-        setup=setup,
         body=".byte " + ", ".join(f"{byte:#x}" for byte in raw),
         handlers=((vector, skip(len(raw), error=vector in (GP, PF))),),
         faults=1,
+        **fields,
     )

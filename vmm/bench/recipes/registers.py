@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from vmm.bench import layout as at
 from vmm.bench.kernel import Kernel
 from vmm.bench.recipes.parts import GP, X2APIC_ON, faulting
 

@@ -6,6 +6,9 @@ from vmm.bench import layout as at
 from vmm.bench.kernel import Kernel
 
 _POINTERS = f"mov ebx, {at.GDT_POINTER:#x}; mov esi, {at.IDT_POINTER:#x}; mov edi, {at.SCRATCH:#x}"
+_FAR_POINTER = (
+    f"mov ebx, {at.SCRATCH:#x}; mov dword ptr [rbx], {at.ENTRY:#x}; mov dword ptr [rbx+4], {at.KERNEL_CS}"
+)
 _SELECTOR = f"mov ecx, {at.KERNEL_DS}; mov ebx, {at.SCRATCH:#x}; mov dword ptr [rbx], 0"
 
 KERNELS = (
@@ -47,7 +50,7 @@ KERNELS = (
         name="far-call",
         text="CALL far through memory, and RETF",
         rows=("FAR_CALL", "FAR_RET"),
-        setup=f"mov ebx, {at.SCRATCH:#x}; mov dword ptr [rbx], {at.ENTRY:#x}; mov dword ptr [rbx+4], {at.KERNEL_CS}",
+        setup=_FAR_POINTER,
         body=".byte 0xff, 0x1b",
         entry="retf",
     ),
@@ -55,7 +58,7 @@ KERNELS = (
         name="far-jump",
         text="JMP far through memory, there and back near",
         rows=("FAR_JMP",),
-        setup=f"mov ebx, {at.SCRATCH:#x}; mov dword ptr [rbx], {at.ENTRY:#x}; mov dword ptr [rbx+4], {at.KERNEL_CS}",
+        setup=_FAR_POINTER,
         body=".byte 0xff, 0x2b",
         entry=f"jmp {at.LOOP + 2:#x}",
     ),
