@@ -263,7 +263,7 @@ int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out)
     out->cr4 = g->cr[4];
     out->cr8 = lapic_get_tpr(vm->board->irq.lapic[cpu]);
     out->efer = g->efer;
-    out->icount = v->guest->icount;
+    out->icount = guest_icount(v->guest);
     for (unsigned i = 0; i < 6; i++)
         out->seg[i] = segment(&g->seg[i]);
     out->ldt = segment(&g->ldt);
