@@ -29,28 +29,28 @@ enum blk_op {
     BLK_READ = 0,
     BLK_WRITE = 1,
     BLK_FLUSH = 2,
-    BLK_DISCARD = 3,      /* contents become zero or stay; the backend says which by discard_zeroes */
+    BLK_DISCARD = 3, /* contents become zero or stay; the backend says which by discard_zeroes */
     BLK_WRITE_ZEROES = 4,
 };
 
 /* How a request failed; the adapter turns it into sense data. */
 enum blk_status {
     BLK_OK = 0,
-    BLK_EIO = 1,          /* medium error */
-    BLK_ENOSPC = 2,       /* the host's disk is full */
+    BLK_EIO = 1,    /* medium error */
+    BLK_ENOSPC = 2, /* the host's disk is full */
     BLK_EREADONLY = 3,
-    BLK_ECANCELLED = 4,   /* the adapter was reset or the disk was pulled */
+    BLK_ECANCELLED = 4, /* the adapter was reset or the disk was pulled */
 };
 
-/* Blocking; called from several worker threads at once unless `serial` is set. Offsets and lengths are within
- * `size` and multiples of 512 (the queue checks). Each returns an enum blk_status and, on failure, puts one
- * line into err. */
+/* Blocking; called from several worker threads at once unless `serial` is set. Offsets and lengths are
+ * within `size` and multiples of 512 (the queue checks). Each returns an enum blk_status and, on failure,
+ * puts one line into err. */
 struct blk_ops {
-    const char *name;     /* "raw", "vmdk", … */
+    const char *name; /* "raw", "vmdk", … */
     int (*read)(void *ctx, uint64_t off, void *buf, size_t len, char err[160]);
     int (*write)(void *ctx, uint64_t off, const void *buf, size_t len, char err[160]);
     int (*flush)(void *ctx, char err[160]);
-    int (*discard)(void *ctx, uint64_t off, uint64_t len, char err[160]);      /* NULL: accepted, no effect */
+    int (*discard)(void *ctx, uint64_t off, uint64_t len, char err[160]); /* NULL: accepted, no effect */
     int (*write_zeroes)(void *ctx, uint64_t off, uint64_t len, char err[160]); /* NULL: written as data */
     /* The extent from `off` on that is allocated here or is not: its length in *len. NULL: all is
      * allocated. */
@@ -61,16 +61,16 @@ struct blk_ops {
 struct blk_backend {
     const struct blk_ops *ops;
     void *ctx;
-    uint64_t size;        /* bytes, a multiple of 512 */
+    uint64_t size; /* bytes, a multiple of 512 */
     bool readonly, serial, thin, discard_zeroes;
 };
 
 struct blk_req {
     enum blk_op op;
-    bool fua;             /* a write that ends only when it is durable */
+    bool fua; /* a write that ends only when it is durable */
     uint64_t off;
-    uint64_t len;         /* DISCARD and WRITE_ZEROES: no buffer, so any length */
-    uint8_t *buf;         /* len bytes for READ and WRITE; belongs to the requester until done() */
+    uint64_t len; /* DISCARD and WRITE_ZEROES: no buffer, so any length */
+    uint8_t *buf; /* len bytes for READ and WRITE; belongs to the requester until done() */
     /* On the vCPU thread. May submit again. `status` is an enum blk_status. */
     void (*done)(struct blk_req *req, int status);
     void *owner;
@@ -111,8 +111,8 @@ static inline uint64_t blk_due(const struct blk_req *req)
  * of them it had would otherwise tell the guest about the host's speed. */
 void blk_cancel(struct blk *blk, void *owner);
 
-/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real time
- * the worker wakes the vCPU through the inbox instead), and ending those that are due. */
+/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real
+ * time the worker wakes the vCPU through the inbox instead), and ending those that are due. */
 uint64_t blk_deadline(const struct blk *blk);
 void blk_run_due(struct blk *blk, uint64_t now);
 

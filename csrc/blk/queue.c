@@ -120,8 +120,7 @@ static void wake(struct blk *blk)
             return;
         nanosleep(&pause, NULL);
     }
-    for (unsigned cpu = 0; cpu < b->cfg.cpus; cpu++)
-        b->cpu->kick(b->cpu_ctx, cpu);
+    b->cpu->wake(b->cpu_ctx);
 }
 
 /* Called and left with the lock held. */

@@ -12,6 +12,7 @@ from vmm.monitor.enums import (
     CpuMode,
     DiskKind,
     ExitReason,
+    NicModel,
     Policy,
     Profile,
     Request,
@@ -19,7 +20,7 @@ from vmm.monitor.enums import (
     TimeMode,
     TraceKind,
 )
-from vmm.monitor.library import Library, cpu_models, engine_version, library
+from vmm.monitor.library import Library, cpu_models, engine_version, host_cycles, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
@@ -27,6 +28,8 @@ from vmm.monitor.records import (
     DiskPlace,
     DiskStats,
     Exit,
+    NetCounters,
+    Nic,
     RawScreen,
     Registers,
     Segment,
@@ -52,6 +55,9 @@ __all__ = [
     "ExitReason",
     "Library",
     "Monitor",
+    "NetCounters",
+    "Nic",
+    "NicModel",
     "Policy",
     "Profile",
     "RawScreen",
@@ -67,6 +73,7 @@ __all__ = [
     "TraceKind",
     "cpu_models",
     "engine_version",
+    "host_cycles",
     "library",
     "ram_backend",
 ]

@@ -13,6 +13,7 @@ from vmm.monitor.enums import (
     CpuMode,
     DiskKind,
     ExitReason,
+    NicModel,
     Profile,
     Request,
     ScsiModel,
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_EXIT_", ExitReason),
         ("VMK_SCSI_", ScsiModel),
         ("VMK_DISK_", DiskKind),
+        ("VMK_NIC_", NicModel),
     ],
 )
 def test_enum_is_the_headers(prefix: str, enum: type[IntEnum]) -> None:
