@@ -150,6 +150,8 @@ void vm_destroy(struct vm *vm)
 {
     if (!vm)
         return;
+    if (vm->board)
+        board_shut(vm->board);
     for (unsigned i = 0; i < vm->cpus; i++) {
         engine_destroy(vm->vcpu[i]);
         free(vm->vcpu[i]);
@@ -185,6 +187,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += vm->vcpu[i]->guest->icount;
+        total += guest_icount(vm->vcpu[i]->guest);
     return total;
 }
