@@ -10,6 +10,7 @@
 #include "core/vm.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
+#include "cpu/vmi.h"
 #include "dev/lapic.h"
 #include "engine/engine.h"
 
@@ -206,6 +207,9 @@ static bool wr_pat(struct vcpu *v, uint32_t i, uint64_t x)
     return wr_plain(v, i, x);
 }
 
+static bool rd_vmi(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->vmi_page; return true; }
+static bool wr_vmi(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; return vmi_set_page(v, x); }
+
 static const struct msr msrs[] = {
     {0x10, 0x10, rd_tsc, wr_tsc, "TSC"},
     {0x17, 0x17, rd_zero, NULL, "PLATFORM_ID"},
@@ -230,6 +234,7 @@ static const struct msr msrs[] = {
     {0x2ff, 0x2ff, rd_mtrr_def, wr_mtrr_def, "MTRR_DEF_TYPE"},
     {0x6e0, 0x6e0, rd_apic, wr_apic, "TSC_DEADLINE"},
     {0x800, 0x8ff, rd_apic, wr_apic, "x2APIC"},
+    {VMI_MSR, VMI_MSR, rd_vmi, wr_vmi, "page of calls to the monitor"},
     {0xc0000080, 0xc0000080, rd_efer, wr_efer, "EFER"},
     {0xc0000081, 0xc0000081, rd_plain, wr_plain, "STAR"},
     {0xc0000082, 0xc0000083, rd_plain, wr_address, "LSTAR, CSTAR"},

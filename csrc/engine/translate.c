@@ -156,6 +156,13 @@ FETCH(cpu_lduw_code_x86_64, uint32_t, 2)
 FETCH(cpu_ldl_code_x86_64, uint32_t, 4)
 FETCH(cpu_ldq_code_x86_64, uint64_t, 8)
 
+/* The guest has let the monitor fill this page (cpu/vmi.h). */
+static bool on_call_page(struct vcpu *v)
+{
+    uint64_t at = v->vmi_page ? ram_read_offset(v->board, v->vmi_page & PAGE_MASK) : RAM_NOT_MEMORY;
+    return at != RAM_NOT_MEMORY && v->code_host[0] == v->board->ram.host + at;
+}
+
 static void begin_block(struct vcpu *v, const struct tb *tb)
 {
     uint64_t room = PAGE_SIZE - (tb->pc & ~PAGE_MASK);
@@ -164,6 +171,7 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
     v->next_patch = 0;
     v->stats.blocks++;
     const uint8_t *code = code_at(v, tb->pc);
+    v->scan.adaptive = on_call_page(v);
     if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0)
         give_up(v);
 }

@@ -122,6 +122,7 @@ struct sbe_patch {
  * end is one that Capstone refuses; the engine runs it as it is or raises #UD.
  */
 struct sbe_scan {
+    bool adaptive; /* set by the caller: what profile adaptive leaves native is native here */
     uint64_t start, end, resume;
     uint8_t mode, cpl;
     bool truncated, undecodable;
