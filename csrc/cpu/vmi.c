@@ -7,10 +7,10 @@
  * VM's own (engine/translate.c), so that what is right natively is never rewritten; and what must reach the
  * monitor reaches it once for many: a list of MSRs, of port accesses, a flush that takes two writes of CR4.
  *
- * The page is the guest's, and trusted with nothing: profile adaptive is right for any code, and a call checks
- * its caller (CPL 0, 64-bit mode) and every argument. A list must be mapped and writable; one that faults has
- * been done in part. Leaves out: VMI's own numbers and its ROM (a page and an MSR do as well), 32-bit
- * callers, page-table calls (the guest's tables are walked as they are), timers. */
+ * The page is the guest's, and trusted with nothing: profile adaptive is right for any code, and a call
+ * checks its caller (CPL 0, 64-bit mode) and every argument. A list must be mapped and writable; one that
+ * faults has been done in part. Leaves out: VMI's own numbers and its ROM (a page and an MSR do as well),
+ * 32-bit callers, page-table calls (the guest's tables are walked as they are), timers. */
 #include "cpu/vmi.h"
 
 #include <string.h>
@@ -115,7 +115,9 @@ bool vmi_call(struct vcpu *v, uintptr_t ra)
 {
     uint32_t eax = (uint32_t)v->guest->reg[RAX];
     bool long_mode = v->guest->hflags & HF_CS64;
-    if (!v->vmi_page || (eax & CALL_MASK) != CALL || (eax & 0xff) >= CALLS || guest_cpl(v->guest) || !long_mode)
+    if (!v->vmi_page || (eax & CALL_MASK) != CALL || (eax & 0xff) >= CALLS)
+        return false;
+    if (guest_cpl(v->guest) || !long_mode)
         return false;
     engine_sync(v, ra);
     v->stats.trap[SBE_CLASS_HYPERCALL]++;
