@@ -63,8 +63,8 @@ class Exact:
     @classmethod
     def of(cls, measured: Measured, empty: Measured) -> Self:
         """Figures of a run less those of the empty loop."""
-        counters, traps = _growth(measured.before, measured.after)
-        empty_counters, empty_traps = _growth(empty.before, empty.after)
+        counters, traps = growth(measured.before, measured.after)
+        empty_counters, empty_traps = growth(empty.before, empty.after)
         counters = {name: value - empty_counters[name] for name, value in counters.items()}
         sites = _site_hits(measured)
         counters["site_hits"] = sum(site.hits for site in sites)
@@ -80,7 +80,8 @@ def measure(bench: Workbench, kernel: Kernel, technique: Technique) -> Exact:
     return Exact.of(bench.run(kernel, EVENTS, technique), empty)
 
 
-def _growth(before: Stats, after: Stats) -> tuple[dict[str, int], dict[str, int]]:
+def growth(before: Stats, after: Stats) -> tuple[dict[str, int], dict[str, int]]:
+    """What was counted between two looks: the counters, and traps by class."""
     counters = {name: getattr(after, name) - getattr(before, name) for name in _PLAIN}
     counters["exceptions"] = sum(after.exceptions.values()) - sum(before.exceptions.values())
     counters["interrupts"] = sum(after.interrupts.values()) - sum(before.interrupts.values())
