@@ -101,12 +101,12 @@ def test_sites_are_named(bench: Workbench) -> None:
 
 
 def test_a_kernel_whose_event_does_not_happen_is_refused(bench: Workbench) -> None:
-    with pytest.raises(HostError, match=r"idle .* did not happen 1 times each"):
+    with pytest.raises(HostError, match=r"idle.* did not happen 1 times each"):
         bench.run(Kernel(name="idle", text="", body="nop", faults=1), 10, Technique.TRAP)
 
 
 def test_a_kernel_that_dies_is_refused(bench: Workbench) -> None:
-    with pytest.raises(HostError, match=r"dies .* did not begin"):
+    with pytest.raises(HostError, match=r"dies.* took an exception"):
         bench.run(Kernel(name="dies", text="", body="ud2"), 10, Technique.TRAP)
 
 
