@@ -9,7 +9,7 @@
  *
  * How instructions look is Intel SDM vol. 2 chapter 2 and appendix A, AMD APM vol. 3 for what is AMD's alone.
  * Nothing here knows the engine, a device or guest memory. One struct sbe belongs to one VM; its calls are
- * not thread-safe: whoever holds the translation lock may call, and sbe_hit() alone is safe beside them.
+ * not thread-safe: whoever holds the translation lock may call, and sbe_enter() alone is safe beside them.
  */
 #ifndef VMK_SBE_H
 #define VMK_SBE_H
@@ -167,7 +167,18 @@ int sbe_scan_more(struct sbe *sbe, const uint8_t *code, size_t avail, struct sbe
 /* NULL: no such site. The pointer stays valid until sbe_forget_sites() or sbe_destroy(). */
 const struct sbe_site *sbe_site(const struct sbe *sbe, uint32_t site);
 uint32_t sbe_site_count(const struct sbe *sbe);
-void sbe_hit(struct sbe *sbe, uint32_t site);
+
+/* The trap's way to its site: the table is fetched once per VM and stays where it is. Several CPUs at once may
+ * lose a hit to each other. */
+enum { SBE_SITE_CHUNK = 1024 };
+typedef struct sbe_site *const *sbe_site_table;
+sbe_site_table sbe_sites_of(const struct sbe *sbe);
+static inline const struct sbe_site *sbe_enter(sbe_site_table table, uint32_t number)
+{
+    struct sbe_site *site = &table[number / SBE_SITE_CHUNK][number % SBE_SITE_CHUNK];
+    __atomic_store_n(&site->hits, __atomic_load_n(&site->hits, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    return site;
+}
 /* Only when no translated block is left: site numbers start again at 0. */
 void sbe_forget_sites(struct sbe *sbe);
 
