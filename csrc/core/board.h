@@ -78,8 +78,8 @@ static inline uint64_t board_now(struct board *b)
 }
 
 /* Counts an event, and records it where its kind is asked for. */
-static inline void board_trace(struct board *b, enum vmk_trace_kind kind, unsigned cpu, uint64_t x, uint64_t y,
-                               uint64_t z)
+static inline void board_trace(struct board *b, enum vmk_trace_kind kind, unsigned cpu, uint64_t x,
+                               uint64_t y, uint64_t z)
 {
     b->trace.count[kind]++;
     if (b->trace.mask & 1u << kind)

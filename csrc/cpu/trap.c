@@ -9,6 +9,7 @@
 
 #include "core/vm.h"
 #include "cpu/cpu.h"
+#include "sbe/enter.h"
 
 #define ALWAYS 0
 #define CPL0 1 /* #GP(0) above CPL 0, before anything else */

@@ -168,17 +168,9 @@ int sbe_scan_more(struct sbe *sbe, const uint8_t *code, size_t avail, struct sbe
 const struct sbe_site *sbe_site(const struct sbe *sbe, uint32_t site);
 uint32_t sbe_site_count(const struct sbe *sbe);
 
-/* The trap's way to its site: the table is fetched once per VM and stays where it is. Several CPUs at once may
- * lose a hit to each other. */
+/* Sites in chunks of SBE_SITE_CHUNK, for the trap's own way to them (sbe/enter.h). Stays where it is. */
 enum { SBE_SITE_CHUNK = 1024 };
-typedef struct sbe_site *const *sbe_site_table;
-sbe_site_table sbe_sites_of(const struct sbe *sbe);
-static inline const struct sbe_site *sbe_enter(sbe_site_table table, uint32_t number)
-{
-    struct sbe_site *site = &table[number / SBE_SITE_CHUNK][number % SBE_SITE_CHUNK];
-    __atomic_store_n(&site->hits, __atomic_load_n(&site->hits, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
-    return site;
-}
+struct sbe_site *const *sbe_sites_of(const struct sbe *sbe);
 /* Only when no translated block is left: site numbers start again at 0. */
 void sbe_forget_sites(struct sbe *sbe);
 

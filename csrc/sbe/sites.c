@@ -100,7 +100,7 @@ uint32_t sbe_site_count(const struct sbe *sbe)
     return sbe->sites.count;
 }
 
-sbe_site_table sbe_sites_of(const struct sbe *sbe)
+struct sbe_site *const *sbe_sites_of(const struct sbe *sbe)
 {
     return sbe->sites.chunk;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sbe/enter.h"
 #include "vmk_sbe.h"
 #include "vmk_sbe_table.h"
 
