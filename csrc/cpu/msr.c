@@ -243,12 +243,27 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-static const struct msr *find(uint32_t index)
+/* Row plus 1 of each MSR of the two ranges that have any; filled when the program starts. */
+#define LOW_MSRS 0x900u
+#define HIGH_BASE 0xc0000000u
+#define HIGH_MSRS 0x110u
+static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS];
+
+__attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-        if (index >= msrs[i].first && index <= msrs[i].last)
-            return &msrs[i];
-    return NULL;
+        for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
+            *(at < LOW_MSRS ? &low_row[at] : &high_row[at - HIGH_BASE]) = (uint8_t)(i + 1);
+}
+
+static const struct msr *find(uint32_t index)
+{
+    unsigned row = 0;
+    if (index < LOW_MSRS)
+        row = low_row[index];
+    else if (index - HIGH_BASE < HIGH_MSRS)
+        row = high_row[index - HIGH_BASE];
+    return row ? &msrs[row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
@@ -267,8 +282,8 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value,
-              (write ? 1 : 0) | (ok ? 0 : 2));
+    board_trace(v->board, VMK_TRACE_MSR, v->id, index, value,
+                (write ? 1 : 0) | (ok ? 0 : 2));
 }
 
 void cpu_rdmsr(struct vcpu *v, uintptr_t ra)
