@@ -243,27 +243,34 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-/* Row plus 1 of each MSR of the two ranges that have any; filled when the program starts. */
-#define LOW_MSRS 0x900u
-#define HIGH_BASE 0xc0000000u
-#define HIGH_MSRS 0x110u
-static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS];
+/* Row plus 1 of each MSR in the ranges that have any; filled when the program starts. */
+static uint8_t low_row[0x900], monitor_row[0x800], high_row[0x110];
+
+static uint8_t *row_of(uint32_t index)
+{
+    static const struct {
+        uint32_t base, count;
+        uint8_t *row;
+    } ranges[] = {{0, sizeof(low_row), low_row},
+                  {0xc0000000, sizeof(high_row), high_row},
+                  {VMI_MSR & ~0x7ffu, sizeof(monitor_row), monitor_row}};
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (index - ranges[i].base < ranges[i].count)
+            return &ranges[i].row[index - ranges[i].base];
+    return NULL;
+}
 
 __attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
         for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
-            *(at < LOW_MSRS ? &low_row[at] : &high_row[at - HIGH_BASE]) = (uint8_t)(i + 1);
+            *row_of(at) = (uint8_t)(i + 1);
 }
 
 static const struct msr *find(uint32_t index)
 {
-    unsigned row = 0;
-    if (index < LOW_MSRS)
-        row = low_row[index];
-    else if (index - HIGH_BASE < HIGH_MSRS)
-        row = high_row[index - HIGH_BASE];
-    return row ? &msrs[row - 1] : NULL;
+    const uint8_t *row = row_of(index);
+    return row && *row ? &msrs[*row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
