@@ -21,6 +21,8 @@ WRAPPED = [
     "tcg_gen_callN",
     "tcg_gen_code",
     "tcg_gen_exit_tb",
+    "memory_region_dispatch_read",  # engine/mmio.c
+    "memory_region_dispatch_write",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",
