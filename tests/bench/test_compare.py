@@ -1,4 +1,4 @@
-"""Proves the comparison of reports over arbitrary ones: it fails exactly when a figure rose, and names sites."""
+"""Proves the comparison of reports over arbitrary ones: it fails exactly when a figure rose."""
 
 from __future__ import annotations
 

@@ -116,6 +116,9 @@ def _write_images(choice: Choice, folder: Path) -> None:
     for kernel in choice.kernels:
         with byte_sink(folder / f"{kernel.name}.elf") as write:
             write(build(kernel, EVENTS))
+        if kernel.paravirtual:
+            with byte_sink(folder / f"{kernel.name}-paravirtual.elf") as write:
+                write(build(kernel, EVENTS, paravirtual=True))
 
 
 def _show(options: BenchTrapsOptions, rows: list[Row]) -> None:
