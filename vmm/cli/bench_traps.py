@@ -57,6 +57,7 @@ def bench_traps(options: BenchTrapsOptions) -> int:
     \b
       vmm bench traps
       vmm bench traps --class MSR --class CR --against qemu --plot traps.html
+      vmm bench traps --class nanobenchmark --against qemu
       vmm bench traps --exact --json baseline.json
     """
     from vmm.bench import plot, traps  # noqa: PLC0415 (brings the assembler)
