@@ -243,12 +243,34 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-static const struct msr *find(uint32_t index)
+/* Row plus 1 of each MSR in the ranges that have any; filled when the program starts. */
+static uint8_t low_row[0x900], monitor_row[0x800], high_row[0x110];
+
+static uint8_t *row_of(uint32_t index)
+{
+    static const struct {
+        uint32_t base, count;
+        uint8_t *row;
+    } ranges[] = {{0, sizeof(low_row), low_row},
+                  {0xc0000000, sizeof(high_row), high_row},
+                  {VMI_MSR & ~0x7ffu, sizeof(monitor_row), monitor_row}};
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (index - ranges[i].base < ranges[i].count)
+            return &ranges[i].row[index - ranges[i].base];
+    return NULL;
+}
+
+__attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-        if (index >= msrs[i].first && index <= msrs[i].last)
-            return &msrs[i];
-    return NULL;
+        for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
+            *row_of(at) = (uint8_t)(i + 1);
+}
+
+static const struct msr *find(uint32_t index)
+{
+    const uint8_t *row = row_of(index);
+    return row && *row ? &msrs[*row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
@@ -267,8 +289,8 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value,
-              (write ? 1 : 0) | (ok ? 0 : 2));
+    board_trace(v->board, VMK_TRACE_MSR, v->id, index, value,
+                (write ? 1 : 0) | (ok ? 0 : 2));
 }
 
 void cpu_rdmsr(struct vcpu *v, uintptr_t ra)

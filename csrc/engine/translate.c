@@ -238,3 +238,18 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
     }
     __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
 }
+
+/* Leaving for the engine's main loop is how the engine ends blocks behind instructions that may have changed
+ * the mode or opened the interrupt window. Its look-up for indirect jumps serves as well, several times as
+ * fast: ours takes the new mode from the guest's state, and goes to the main loop where an interrupt
+ * waits. */
+void __real_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    if (tb || !v->translating)
+        __real_tcg_gen_exit_tb_x86_64(ctx, tb, slot);
+    else
+        tcg_gen_lookup_and_goto_ptr_x86_64(ctx);
+}
