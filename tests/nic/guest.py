@@ -100,6 +100,7 @@ def serve(
         for number, peer in enumerate(peers):
             while taken := monitor.net_take(number):
                 frame, when = taken
+                peer.note(when)
                 for reply in peer.answer(frame):
                     monitor.net_give(number, reply, when + LATENCY)
         text = b"".join(said).decode(errors="replace")

@@ -74,7 +74,8 @@ class _Connection:
 class Peer:
     """`answer` gives what a frame makes it send. `wrong` collects what was wrong with frames; `received`
     counts what TCP connections brought to `SINK_PORT`, `digests` are their SHA-256 once closed. With `tag`
-    only frames of that VLAN count, and answers carry it. `boot` is offered by DHCP and sent by TFTP."""
+    only frames of that VLAN count, and answers carry it. `boot` is offered by DHCP and sent by TFTP.
+    `burst` is the most frames sent at one time: more than the chip fetches at once if it cut up a packet."""
 
     mss: int = 1460
     window: int = _WINDOW
@@ -83,12 +84,21 @@ class Peer:
     wrong: list[str] = field(default_factory=list)
     frames: int = 0
     longest: int = 0
+    burst: int = 0
     leased: bool = False
     pings: int = 0
     digests: list[str] = field(default_factory=list)
     received: int = 0
     _connections: dict[int, _Connection] = field(default_factory=dict)
     _guest_mac: bytes = BROADCAST
+    _now: int = 0
+    _now_sent: int = 0
+
+    def note(self, when: int) -> None:
+        """A frame was sent at `when`."""
+        self._now_sent = self._now_sent + 1 if when == self._now else 1
+        self._now = when
+        self.burst = max(self.burst, self._now_sent)
 
     def answer(self, frame: bytes) -> Iterator[bytes]:
         """Frames to send back."""
