@@ -113,7 +113,8 @@ def builder() -> FFI:
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
         extra_compile_args=[
-            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
+            *("-std=gnu11", "-O2", "-g", "-fvisibility=hidden"),
+            *("-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[
