@@ -22,6 +22,7 @@ WRAPPED = [
     "tcg_gen_callN",
     "tcg_gen_code",
     "tcg_gen_exit_tb",
+    "helper_vmload",  # engine/strings.c
     # engine/access.c
     *(f"cpu_{access}_{kind}_ra" for access in _ACCESSES for kind in ("mmuidx", "data")),
     "memory_region_dispatch_read",  # engine/mmio.c
