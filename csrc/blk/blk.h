@@ -1,18 +1,19 @@
 /* A disk as its adapter sees it: a backend that moves bytes, behind a bounded queue that keeps them honest.
  *
- * Two interfaces. Below, `struct blk_ops`: a format or a file, written as plain blocking calls; they run on a
- * worker thread and know nothing of the VM. Above, blk_submit(): an adapter hands in a request on the vCPU
- * thread and hears of its end on the vCPU thread, through its board's deadline. Guest memory is never touched
- * by a worker: a request owns a host buffer, the adapter copies from the guest before it submits a write and to
- * the guest after a read has ended.
+ * Two interfaces. Below, `struct blk_ops`: a format or a file, written as plain blocking calls; they run on
+ * a worker thread and know nothing of the VM. Above, blk_submit(): an adapter hands in a request on the
+ * vCPU thread and hears of its end on the vCPU thread, through its board's deadline. Guest memory is never
+ * touched by a worker: a request owns a host buffer, the adapter copies from the guest before it submits a
+ * write and to the guest after a read has ended.
  *
  * When a request ends is decided by VM time, not by the host: in virtual time each has a modelled duration
- * (blk/cost.h), and if the host is slower than the model the vCPU thread waits for it at that moment. So two
- * runs see the same completions at the same instructions. In real time it ends when the host has done it.
+ * (blk/cost.h), and if the host is slower than the model the vCPU thread waits for it at that moment. So
+ * two runs see the same completions at the same instructions. In real time it ends when the host has done
+ * it.
  *
- * Order: requests may run side by side, except that a FLUSH starts when all earlier ones have ended, and that a
- * request whose range overlaps an earlier one's waits for it. A write is durable when a later FLUSH, or its own
- * FUA, has ended; not before. */
+ * Order: requests may run side by side, except that a FLUSH starts when all earlier ones have ended, and
+ * that a request whose range overlaps an earlier one's waits for it. A write is durable when a later FLUSH,
+ * or its own FUA, has ended; not before. */
 #ifndef VMK_BLK_BLK_H
 #define VMK_BLK_BLK_H
 
@@ -26,30 +27,31 @@ enum blk_op {
     BLK_READ = 0,
     BLK_WRITE = 1,
     BLK_FLUSH = 2,
-    BLK_DISCARD = 3,      /* contents become zero or stay; the backend says which by discard_zeroes */
+    BLK_DISCARD = 3, /* contents become zero or stay; the backend says which by discard_zeroes */
     BLK_WRITE_ZEROES = 4,
 };
 
 /* How a request failed; the adapter turns it into sense data. */
 enum blk_status {
     BLK_OK = 0,
-    BLK_EIO = 1,          /* medium error */
-    BLK_ENOSPC = 2,       /* the host's disk is full */
+    BLK_EIO = 1,    /* medium error */
+    BLK_ENOSPC = 2, /* the host's disk is full */
     BLK_EREADONLY = 3,
-    BLK_ECANCELLED = 4,   /* the adapter was reset or the disk was pulled */
+    BLK_ECANCELLED = 4, /* the adapter was reset or the disk was pulled */
 };
 
-/* Blocking; called from several worker threads at once unless `serial` is set. Offsets and lengths are within
- * `size` and multiples of 512 (the queue checks). Each returns an enum blk_status and, on failure, puts one
- * line into err. */
+/* Blocking; called from several worker threads at once unless `serial` is set. Offsets and lengths are
+ * within `size` and multiples of 512 (the queue checks). Each returns an enum blk_status and, on failure,
+ * puts one line into err. */
 struct blk_ops {
-    const char *name;     /* "raw", "vmdk", … */
+    const char *name; /* "raw", "vmdk", … */
     int (*read)(void *ctx, uint64_t off, void *buf, size_t len, char err[160]);
     int (*write)(void *ctx, uint64_t off, const void *buf, size_t len, char err[160]);
     int (*flush)(void *ctx, char err[160]);
-    int (*discard)(void *ctx, uint64_t off, uint64_t len, char err[160]);      /* NULL: accepted, no effect */
+    int (*discard)(void *ctx, uint64_t off, uint64_t len, char err[160]); /* NULL: accepted, no effect */
     int (*write_zeroes)(void *ctx, uint64_t off, uint64_t len, char err[160]); /* NULL: written as data */
-    /* The extent from `off` on that is allocated here or is not: its length in *len. NULL: all is allocated. */
+    /* The extent from `off` on that is allocated here or is not: its length in *len. NULL: all is
+     * allocated. */
     int (*map)(void *ctx, uint64_t off, uint64_t *len, bool *allocated, char err[160]);
     void (*close)(void *ctx);
 };
@@ -57,16 +59,16 @@ struct blk_ops {
 struct blk_backend {
     const struct blk_ops *ops;
     void *ctx;
-    uint64_t size;        /* bytes, a multiple of 512 */
+    uint64_t size; /* bytes, a multiple of 512 */
     bool readonly, serial, thin, discard_zeroes;
 };
 
 struct blk_req {
     enum blk_op op;
-    bool fua;             /* a write that ends only when it is durable */
+    bool fua; /* a write that ends only when it is durable */
     uint64_t off;
-    uint64_t len;         /* DISCARD and WRITE_ZEROES: no buffer, so any length */
-    uint8_t *buf;         /* len bytes for READ and WRITE; belongs to the requester until done() */
+    uint64_t len; /* DISCARD and WRITE_ZEROES: no buffer, so any length */
+    uint8_t *buf; /* len bytes for READ and WRITE; belongs to the requester until done() */
     /* On the vCPU thread. May submit again. `status` is an enum blk_status. */
     void (*done)(struct blk_req *req, int status);
     void *owner;
@@ -88,16 +90,16 @@ void blk_close(struct blk *blk);
 
 const struct blk_backend *blk_info(const struct blk *blk);
 
-/* 0, or VMK_EBUSY when BLK_QUEUE_MAX are in flight, or VMK_EINVAL for a range outside the disk. done() is never
- * called from inside blk_submit(). */
+/* 0, or VMK_EBUSY when BLK_QUEUE_MAX are in flight, or VMK_EINVAL for a range outside the disk. done() is
+ * never called from inside blk_submit(). */
 int blk_submit(struct blk *blk, struct blk_req *req);
 
-/* Ends every request of `owner` (NULL: all) as BLK_ECANCELLED, now. What the host already began is not undone;
- * its buffers are safe to free on return. */
+/* Ends every request of `owner` (NULL: all) as BLK_ECANCELLED, now. What the host already began is not
+ * undone; its buffers are safe to free on return. */
 void blk_cancel(struct blk *blk, void *owner);
 
-/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real time
- * the worker wakes the vCPU through the inbox instead), and ending those that are due. */
+/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real
+ * time the worker wakes the vCPU through the inbox instead), and ending those that are due. */
 uint64_t blk_deadline(const struct blk *blk);
 void blk_run_due(struct blk *blk, uint64_t now);
 

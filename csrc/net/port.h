@@ -1,13 +1,13 @@
 /* A NIC's port: frames out to whatever it is plugged into, frames in at reproducible moments.
  *
- * The chip's side runs on the vCPU thread only. Out: net_send() hands a whole frame to the peer, or drops it and
- * counts it when nothing is plugged in or the link is down. In: net_deliver() takes a frame from any thread and
- * queues it, stamped with the VM time from which the chip may see it; the board's deadline hands it to the chip,
- * or keeps it while the chip has no buffers. The queue is bounded: what does not fit is dropped and counted, as
- * a switch would.
+ * The chip's side runs on the vCPU thread only. Out: net_send() hands a whole frame to the peer, or drops
+ * it and counts it when nothing is plugged in or the link is down. In: net_deliver() takes a frame from any
+ * thread and queues it, stamped with the VM time from which the chip may see it; the board's deadline hands
+ * it to the chip, or keeps it while the chip has no buffers. The queue is bounded: what does not fit is
+ * dropped and counted, as a switch would.
  *
- * What is plugged in is a `struct net_peer` (a switch port, a socket, a TAP, Python); see the other files of
- * this folder. Capture, loss, delay and corruption are peers too, put between. */
+ * What is plugged in is a `struct net_peer` (a switch port, a socket, a TAP, Python); see the other files
+ * of this folder. Capture, loss, delay and corruption are peers too, put between. */
 #ifndef VMK_NET_PORT_H
 #define VMK_NET_PORT_H
 
@@ -22,8 +22,9 @@ struct net_port;
 #define NET_FRAME_MAX 16384 /* without FCS; jumbo frames included */
 #define NET_QUEUE_BYTES (1u << 20)
 
-/* The other end. send() and link() run on the sender's vCPU thread, must not block and must not keep `frame`;
- * `now` is the sender's VM time in ns. close() ends every thread that could still call net_deliver(). */
+/* The other end. send() and link() run on the sender's vCPU thread, must not block and must not keep
+ * `frame`; `now` is the sender's VM time in ns. close() ends every thread that could still call
+ * net_deliver(). */
 struct net_peer {
     void (*send)(void *ctx, const uint8_t *frame, size_t len, uint64_t now);
     void (*close)(void *ctx);
@@ -34,8 +35,8 @@ struct net_counters {
     uint64_t tx_frames, tx_bytes, tx_dropped, rx_frames, rx_bytes, rx_dropped;
 };
 
-/* How a chip takes a frame: true if it is done with it (stored, filtered or counted as an error), false to be
- * asked again after net_ready(). Frames are 14 to NET_FRAME_MAX bytes; shorter than 60 is possible. */
+/* How a chip takes a frame: true if it is done with it (stored, filtered or counted as an error), false to
+ * be asked again after net_ready(). Frames are 14 to NET_FRAME_MAX bytes; shorter than 60 is possible. */
 typedef bool net_receive_fn(struct dev *d, const uint8_t *frame, size_t len);
 typedef void net_link_fn(struct dev *d, bool up);
 
@@ -43,14 +44,15 @@ typedef void net_link_fn(struct dev *d, bool up);
 struct net_port *net_attach(struct board *b, struct dev *chip, net_receive_fn *receive, net_link_fn *link);
 void net_detach(struct net_port *p); /* in the chip's destroy slot; closes the peer */
 void net_send(struct net_port *p, const uint8_t *frame, size_t len);
-void net_ready(struct net_port *p);  /* receive buffers are there (again) */
+void net_ready(struct net_port *p); /* receive buffers are there (again) */
 bool net_link_up(const struct net_port *p);
-uint64_t net_deadline(struct net_port *p);            /* for the chip's deadline slot */
-void net_run_due(struct net_port *p, uint64_t now);   /* for its tick slot */
+uint64_t net_deadline(struct net_port *p);          /* for the chip's deadline slot */
+void net_run_due(struct net_port *p, uint64_t now); /* for its tick slot */
 
-/* The outside. net_plug() replaces the peer (NULL: unplugged; the link goes down) while the VM does not run. */
+/* The outside. net_plug() replaces the peer (NULL: unplugged; the link goes down) while the VM does not
+ * run. */
 void net_plug(struct net_port *p, const struct net_peer *peer);
-void net_set_link(struct net_port *p, bool up);       /* a cable that is pulled; vCPU thread or not running */
+void net_set_link(struct net_port *p, bool up); /* a cable that is pulled; vCPU thread or not running */
 /* From any thread: 0, or VMK_EBUSY when the queue is full and the frame was dropped. `when` 0: at once. */
 int net_deliver(struct net_port *p, const uint8_t *frame, size_t len, uint64_t when);
 void net_counters(const struct net_port *p, struct net_counters *out);

@@ -15,10 +15,20 @@ static void rebuild_prefilter(struct sbe *sbe)
     sbe_prefilter_build(&sbe->prefilter, wanted);
 }
 
+/* The engine translates these two to plain stores, not to a call that the monitor could stand behind: a base
+ * that is not canonical would be loaded without a word. So they trap even in the profile that leaves the rest
+ * native. */
+static void keep_checks(struct sbe *sbe)
+{
+    sbe->policy[SBE_INSN_LGDT] = SBE_TRAP;
+    sbe->policy[SBE_INSN_LIDT] = SBE_TRAP;
+}
+
 void sbe_policy_init(struct sbe *sbe)
 {
     for (unsigned insn = 0; insn < SBE_INSN_COUNT; insn++)
         sbe->policy[insn] = sbe_rows[insn].policy[sbe->config.profile];
+    keep_checks(sbe);
     rebuild_prefilter(sbe);
 }
 

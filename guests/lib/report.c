@@ -34,11 +34,6 @@ bool quirks_accepted(void)
     return cmdline_has("quirks=tcg");
 }
 
-bool engine_quirks_accepted(void)
-{
-    return quirks_accepted() || cmdline_has("quirks=engine");
-}
-
 void expect_or_quirk(const char *group, const char *name, uint64_t got, uint64_t want, uint64_t tcg)
 {
     expect2(group, name, got, got == tcg && quirks_accepted() ? tcg : want);

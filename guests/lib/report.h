@@ -13,7 +13,5 @@ void expect2(const char *group, const char *name, uint64_t got, uint64_t want);
  */
 void expect_or_quirk(const char *group, const char *name, uint64_t got, uint64_t want, uint64_t tcg);
 bool quirks_accepted(void);
-/* `quirks=engine`, or tcg: what no monitor can make right while it rewrites nothing is not even tried. */
-bool engine_quirks_accepted(void);
 /* Print the total and end the machine: debug exit 0x10 when every case passed, 0x11 otherwise. */
 _Noreturn void done(void);

@@ -81,7 +81,7 @@ static void noncanonical_base(void)
     image = (struct pointer){ 0xff, 0x8000000000000000 };
     /* TCG loads a non-canonical base without a word, and could deliver nothing through such an IDT. Its
      * translator emits plain stores for it: only rewriting the instruction gives a monitor the chance. */
-    if (!engine_quirks_accepted()) {
+    if (!quirks_accepted()) {
         expect("lgdt of a non-canonical base", (uint64_t)attempt("\x0f\x01\x16", 3, 0), GP);
         expect("lidt of a non-canonical base", (uint64_t)attempt("\x0f\x01\x1e", 3, 0), GP);
     }

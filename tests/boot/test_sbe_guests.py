@@ -18,8 +18,6 @@ PROFILES = ("full", "adaptive", "off")
 NAMES = sorted(path.stem for path in (GUESTS / "sbe").glob("*.c"))
 ON_MORE_CPUS = {"cross_cpu_code": 2, "lock_counters": 8 if LONG else 4}
 ALL_PASSED = 0x10
-# A profile that rewrites nothing cannot check what the engine translates to plain stores: guests/README.md.
-ENGINE_QUIRKS = {("descriptor_tables", "off")}
 DEATHS = {
     "triple_fault": "triple fault",
     "jump_to_ff": "triple fault",
@@ -32,11 +30,8 @@ DEATHS = {
 
 def run_guest(name: str, sbe: str, cpus: int) -> tuple[str, int | None]:
     """What it printed, and what it wrote to the debug-exit port."""
-    quirks = " quirks=engine" if (name, sbe) in ENGINE_QUIRKS else ""
     image = guest(f"sbe/{name}.elf", short=not LONG)
-    with Machine(
-        image, memory="64M", cpus=cpus, sbe=sbe, debug_exit=0xF4, append=f"cpus={cpus}{quirks}"
-    ) as vm:
+    with Machine(image, memory="64M", cpus=cpus, sbe=sbe, debug_exit=0xF4, append=f"cpus={cpus}") as vm:
         result = vm.run(timeout=600 if LONG else 20)
         return vm.serial.text, result.exit_value
 

@@ -37,7 +37,7 @@ class RunOptions:
         "adaptive",
         "full|adaptive|off",
         "Scan before execution: every sensitive instruction traps, only those that must (default), "
-        "nothing is rewritten.",
+        "only what would else be wrong.",
     )
     policy: list[str] = repeated(
         "NAME=native|trap|inline",

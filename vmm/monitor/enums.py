@@ -30,7 +30,7 @@ class TimeMode(IntEnum):
 
 
 class Profile(IntEnum):
-    """Scan-before-execution: everything traps, only what must, nothing is rewritten."""
+    """Scan-before-execution: everything traps, only what must, next to nothing (for comparison)."""
 
     FULL = 0
     ADAPTIVE = 1
