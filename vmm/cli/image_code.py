@@ -27,11 +27,12 @@ def image_code(path: Path, plan: BootPlan) -> Code:
     """
     if plan.rom is not None:
         return _rom_code(plan.rom)
-    image = _elf_inside(open_image(path))
+    image = elf_inside(open_image(path))
     return _elf_code(image) if image is not None else _plan_code(plan)
 
 
-def _elf_inside(view: ImageView) -> ImageView | None:
+def elf_inside(view: ImageView) -> ImageView | None:
+    """The ELF file that an image is or, as a bzImage, holds; None for anything else."""
     if elf.is_elf(view):
         return view
     if not bzimage.probe(view):
