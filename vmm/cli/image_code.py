@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vmm.loader import BootPlan, bzimage, elf, open_image
+from vmm.bench import kallsyms
+from vmm.bench.symbols import Names
+from vmm.loader import BootPlan, SymbolTable, bzimage, elf, open_image
 from vmm.loader.bzimage_header import read_header
 from vmm.loader.bzimage_payload import has_known_payload, unpack_payload
 from vmm.loader.view import ImageView
@@ -29,6 +31,15 @@ def image_code(path: Path, plan: BootPlan) -> Code:
         return _rom_code(plan.rom)
     image = elf_inside(open_image(path))
     return _elf_code(image) if image is not None else _plan_code(plan)
+
+
+def image_names(path: Path, plan: BootPlan) -> Names:
+    """Names of the image's functions: its symbols, or those a Linux kernel carries for itself."""
+    if plan.symbols is not None:
+        return Names(plan.symbols, "the image's symbols")
+    image = elf_inside(open_image(path))
+    found = kallsyms.decode(bytes(image.data)) if image is not None else None
+    return Names(SymbolTable(found.text()), "the image's kallsyms") if found else Names()
 
 
 def elf_inside(view: ImageView) -> ImageView | None:

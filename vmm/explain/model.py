@@ -1,0 +1,124 @@
+"""What a report says: sites, classes and the run they were counted in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from vmm.explain.listing import Listing
+from vmm.sbe.insn_table import Insn
+
+
+class Origin(StrEnum):
+    """Who found a site: the static walk, execution, or both."""
+
+    WALK = "walk"
+    BOTH = "both"
+    MISSED = "missed"
+    REWRITTEN = "rewritten"
+    OUTSIDE = "outside"
+
+
+ORIGINS: Mapping[Origin, str] = {
+    Origin.WALK: "found by the static walk; execution did not rewrite it",
+    Origin.BOTH: "found by the static walk, and rewritten in execution",
+    Origin.MISSED: "missed by the static walk: only execution came here",
+    Origin.REWRITTEN: "the guest had written other code here than the image holds",
+    Origin.OUTSIDE: "outside the image: user space, modules, firmware, or code the guest made",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSite:
+    """One sensitive instruction.
+
+    `address` is where the image has it, or where it ran if it is outside the image. `policy` is what became
+    of it, or what the profile would do. `replacement` and what is counted are None if execution did not
+    rewrite it; `entries` counts traps into the monitor, `cycles` is their modelled cost.
+    """
+
+    address: int
+    bits: int
+    cpl: int | None
+    code: bytes
+    insn: Insn
+    origin: Origin
+    function: str
+    offset: int
+    policy: str
+    replacement: bytes | None
+    replacement_text: str
+    entries: int | None
+    cycles: int | None
+    listing: Listing
+
+    @property
+    def place(self) -> str:
+        """`function+0x12`; empty if the function has no name."""
+        return f"{self.function}+{self.offset:#x}" if self.function and self.offset else self.function
+
+    @property
+    def treatment(self) -> str:
+        """One sentence on what the policy means here."""
+        if self.policy == "native":
+            return "Left as it is: the engine runs it on the guest's own virtual state."
+        if self.policy == "inline":
+            return "Replaced by a sequence of its own length that needs no monitor."
+        if self.insn.shape == "continue":
+            return "Replaced by a trap into the monitor, which emulates it and goes on in the same block."
+        return "Replaced by a trap into the monitor, which emulates it and ends the block: what runs next may depend on it."
+
+
+@dataclass(frozen=True, slots=True)
+class ReportClass:
+    """One class of instruction: its sites, and what the monitor counted of it. `at_sites` of the `entries`
+    came from rewritten instructions, the rest from native code that reached the monitor."""
+
+    name: str
+    text: str
+    sites: int
+    entries: int | None
+    at_sites: int | None
+    cycles: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that was counted. `known` of `executed` sites in the image were found by the walk."""
+
+    outcome: str
+    instructions: int
+    guest_seconds: float
+    entries: int
+    cycles: int
+    executed: int
+    known: int
+    missed: int
+    rewritten: int
+    outside: int
+
+    @property
+    def recall(self) -> float:
+        """Share of the sites executed in the image that the walk knew; 1.0 if none executed."""
+        return self.known / self.executed if self.executed else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything; the dearest sites and classes come first. `walk` has the walk's counters."""
+
+    image: str
+    image_sha256: str
+    protocol: str
+    profile: str
+    vmm: str
+    engine: str
+    names: str
+    slide: int
+    walk: Mapping[str, Any]
+    run: Run | None
+    classes: tuple[ReportClass, ...]
+    sites: tuple[ReportSite, ...]
+    regions: tuple[tuple[int, int], ...]
