@@ -62,13 +62,16 @@ class ReportSite:
     @property
     def treatment(self) -> str:
         """One sentence on what the policy means here."""
-        if self.policy == "native":
-            return "Left as it is: the engine runs it on the guest's own virtual state."
-        if self.policy == "inline":
-            return "Replaced by a sequence of its own length that needs no monitor."
-        if self.insn.shape == "continue":
-            return "Replaced by a trap into the monitor, which emulates it and goes on in the same block."
-        return "Replaced by a trap into the monitor, which emulates it and ends the block: what runs next may depend on it."
+        return _TREATMENTS[self.policy if self.policy != "trap" else f"trap, {self.insn.shape}"]
+
+
+_TREATMENTS = {
+    "native": "Left as it is: the engine runs it on the guest's own virtual state.",
+    "inline": "Replaced by a sequence of its own length that needs no monitor.",
+    "trap, continue": "Replaced by a trap into the monitor, which emulates it and goes on in the same block.",
+    "trap, end": "Replaced by a trap into the monitor, which emulates it and ends the block: what follows may "
+    "depend on it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
