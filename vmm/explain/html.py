@@ -79,7 +79,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         (
             "Known to the walk",
             f"{run.recall:.1%}",
-            f"of {run.executed:,} sites that ran; {run.missed} missed",
+            f"of {run.executed:,} that ran; {run.missed} missed, {run.rewritten} rewritten",
         ),
         ("Guest time", f"{run.guest_seconds:.3f} s", f"{run.instructions:,} instructions"),
     ]
@@ -162,10 +162,11 @@ def _site(site: ReportSite) -> dict[str, Any]:
 
 
 def _lines(listing: Listing) -> Sequence[dict[str, Any]]:
-    width = max(len(line.code.hex(" ")) for line in listing.lines)
+    # Bytes come last: on a phone they are what may be out of sight.
+    width = max(len(line.text) for line in listing.lines)
     return [
         {
-            "text": f"{line.address:016x}  {line.code.hex(' '):<{width}}  {line.text}",
+            "text": f"{line.address:016x}  {line.text:<{width}}  {line.code.hex(' ')}",
             "here": at == listing.here,
         }
         for at, line in enumerate(listing.lines)

@@ -69,8 +69,7 @@ _TREATMENTS = {
     "native": "Left as it is: the engine runs it on the guest's own virtual state.",
     "inline": "Replaced by a sequence of its own length that needs no monitor.",
     "trap, continue": "Replaced by a trap into the monitor, which emulates it and goes on in the same block.",
-    "trap, end": "Replaced by a trap into the monitor, which emulates it and ends the block: what follows may "
-    "depend on it.",
+    "trap, end": "Replaced by a trap into the monitor, which emulates it and ends the block.",
 }
 
 
