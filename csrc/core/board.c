@@ -22,7 +22,7 @@ static void no_page(void *ctx, uint64_t page) { (void)ctx, (void)page; }
 
 static const struct board_cpu_ops no_cpus = {
     .kick = no_cpu, .nmi = no_cpu, .init = no_cpu, .sipi = no_sipi, .deadline = no_event,
-    .request = no_event, .memory_changed = no_event, .page_written = no_page,
+    .request = no_event, .wake = no_event, .memory_changed = no_event, .page_written = no_page,
 };
 
 int board_fail(struct board *b, int code, const char *fmt, ...)
@@ -152,6 +152,7 @@ void board_run_due(struct board *b)
 {
     struct inbox_msg msg;
     uint64_t now = board_now(b);
+    atomic_store(&b->inbox.news, false);
     for (unsigned n = 0; n < INBOX_SLOTS && inbox_take(&b->inbox, now, &msg); n++)
         deliver(b, &msg);
     for (unsigned i = 0; i < b->ndevs; i++) {

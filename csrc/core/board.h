@@ -18,6 +18,7 @@
 
 #define BOARD_MAX_DEVS 128
 #define BOARD_MAX_CPUS 64
+#define BOARD_MAX_NICS 8
 
 /* What the board asks of the CPUs. Every slot may be called from a chip's slot on the vCPU thread; a board
  * without CPUs has empty functions here. */
@@ -30,6 +31,8 @@ struct board_cpu_ops {
     void (*request)(void *ctx);  /* board->request was set, or a line came out: look at the next block */
     /* PAM, A20 or a window moved: forget cached translations of addresses. */
     void (*memory_changed)(void *ctx);
+    /* From any thread: a message waits in the inbox. */
+    void (*wake)(void *ctx);
     /* A host-side write is about to change RAM page number `page`. */
     void (*page_written)(void *ctx, uint64_t page);
 };
@@ -54,6 +57,9 @@ struct board {
         uint64_t last_time;        /* VM time of the newest byte */
         bool line;                 /* a newline came since the last take */
     } out[VMK_CHANNELS];
+    struct net_port *nic[BOARD_MAX_NICS];         /* net/port.c */
+    struct queue_peer *queue_peer[BOARD_MAX_NICS]; /* net/queue_peer.c */
+    _Atomic uint32_t frames_out;   /* bit per NIC whose queue_peer has frames */
     const struct board_cpu_ops *cpu;
     void *cpu_ctx;
     char error[256];

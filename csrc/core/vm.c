@@ -52,6 +52,13 @@ static void op_request(void *ctx)
         engine_kick(vm->current);
 }
 
+static void op_wake(void *ctx)
+{
+    struct vm *vm = ctx;
+    for (unsigned i = 0; i < vm->cpus; i++)
+        engine_kick(vm->vcpu[i]);
+}
+
 static void op_memory_changed(void *ctx)
 {
     struct vm *vm = ctx;
@@ -74,6 +81,7 @@ static const struct board_cpu_ops cpu_ops = {
     .sipi = op_sipi,
     .deadline = op_deadline,
     .request = op_request,
+    .wake = op_wake,
     .memory_changed = op_memory_changed,
     .page_written = op_page_written,
 };
@@ -177,6 +185,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += vm->vcpu[i]->guest->icount;
+        total += guest_icount(vm->vcpu[i]->guest);
     return total;
 }

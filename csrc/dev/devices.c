@@ -23,6 +23,8 @@ static const struct {
 
 int devices_build(struct board *b)
 {
+    if (b->cfg.nics)
+        return board_fail(b, VMK_EINVAL, "this version has no network adapters");
     for (unsigned i = 0; i < sizeof(board_classes) / sizeof(board_classes[0]); i++) {
         unsigned count = board_classes[i].count == PER_CPU ? b->cfg.cpus : board_classes[i].count;
         for (unsigned n = 0; n < count; n++)

@@ -50,7 +50,7 @@ struct vmk_trace_event {
     uint32_t reserved;
 };
 
-enum vmk_nic_model { VMK_NIC_82545EM = 0, VMK_NIC_82540EM = 1 };
+enum vmk_nic_model { VMK_NIC_E82545EM = 0, VMK_NIC_E82540EM = 1 };
 enum vmk_scsi_model { VMK_SCSI_LSI53C1030 = 0, VMK_SCSI_SAS1068 = 1 };
 
 struct vmk_nic_config {
@@ -115,12 +115,14 @@ enum vmk_exit_reason {
     VMK_EXIT_IDLE = 7,         /* all CPUs wait and no timer is armed: only input can wake the VM */
     VMK_EXIT_STOPPED = 8,      /* vmk_stop() */
     VMK_EXIT_ERROR = 9,        /* a host failure: vmk_error() */
+    VMK_EXIT_FRAME = 10,       /* a watched NIC has sent a frame: vmk_net_take() */
 };
 
 struct vmk_run {
     uint64_t until_time;          /* ns of VM time, or UINT64_MAX */
     uint64_t until_instructions;  /* of all CPUs, or UINT64_MAX */
     uint32_t watch_output;        /* bit per channel whose lines end the run */
+    uint32_t watch_frames;        /* bit per NIC whose frames end the run */
     uint32_t wait_for_input;      /* real time: wait in idle instead of returning VMK_EXIT_IDLE */
 };
 
@@ -137,6 +139,7 @@ struct vmk_stats {
     uint64_t traps[64];          /* by class: vmk_sbe_class_name() */
     uint64_t exceptions[32];     /* by vector */
     uint64_t interrupts[256];    /* by vector */
+    uint64_t monitor_entries;    /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
     uint64_t unclaimed_reads, unclaimed_writes;
     uint64_t sbe_blocks, sbe_clean, sbe_instructions, sbe_candidates, sbe_sites;
@@ -165,6 +168,10 @@ struct vmk_registers {
     struct vmk_segment seg[6];   /* es cs ss ds fs gs */
     struct vmk_segment ldt, tr, gdt, idt;
     uint32_t cpl, state;         /* state: 0 running, 1 halted, 2 waiting for SIPI */
+};
+
+struct vmk_net_counters {
+    uint64_t tx_frames, tx_bytes, tx_dropped, rx_frames, rx_bytes, rx_dropped;
 };
 
 /* What the VGA shows. columns and rows are 0 in a graphics mode, which is not rendered. */
@@ -206,6 +213,18 @@ int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t 
 int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when);
 int vmk_post_power_button(struct vm *vm, uint64_t when);
 
+/* A NIC whose cable leads to the caller. vmk_net_open: plug it in so, in place of what was there.
+ * vmk_net_take: the oldest frame the guest sent and when, its length, 0 if there is none. vmk_net_give, from
+ * any thread: a frame for the guest at VM time `when` (0: at once); VMK_EBUSY: the port's queue is full and
+ * the frame is dropped. */
+int vmk_net_open(struct vm *vm, uint32_t nic);
+int vmk_net_unplug(struct vm *vm, uint32_t nic);
+size_t vmk_net_take(struct vm *vm, uint32_t nic, void *buffer, size_t size, uint64_t *when);
+int vmk_net_give(struct vm *vm, uint32_t nic, const void *frame, size_t length, uint64_t when);
+/* Pulls the cable of any NIC, or plugs it in again. */
+int vmk_net_link(struct vm *vm, uint32_t nic, bool up);
+int vmk_net_counters(struct vm *vm, uint32_t nic, struct vmk_net_counters *out);
+
 /* Text screen. cells has room for 16384: character | attribute << 8, columns * rows of them are set. */
 int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells);
 /* VGA plane 2, 65536 bytes: the fonts. */
@@ -235,5 +254,7 @@ size_t vmk_written_pages(struct vm *vm, uint64_t *pages, size_t max);
 const char *vmk_cpu_model(uint32_t row);
 const char *vmk_cpu_model_text(uint32_t row);
 const char *vmk_engine_version(void);
+/* The host's time stamp counter, or 0 where it has none: for measurements, never for a guest. */
+uint64_t vmk_host_cycles(void);
 
 #endif

@@ -14,7 +14,7 @@ import pytest
 from tests.boot.cloud_kernel import command
 from tests.guests_build import guest
 from tests.initramfs import MARKER, marker_initramfs
-from vmm.bench.cost_model import WORK, cycles
+from vmm.bench.class_cost import WORK, cycles
 from vmm.bench.flame import frames, svg
 from vmm.bench.image_profile import Profile, profile
 from vmm.bench.symbols import UNKNOWN, USER, Names, windows

@@ -1,5 +1,9 @@
-"""What virtual machines cost, measured and attributed.
+"""Measures what virtual machines cost: trap micro-kernels, their exact figures and their times.
 
-For a user's own guest: `image_profile.py` runs nothing, it reads a machine that has run; `symbols.py` and
-`kallsyms.py` name the functions, `cost_model.py` weighs traps, `flame.py` draws them.
+Reading order: `kernel.py` (what a micro-kernel is), `layout.py` and `skeleton.py` (the image around it),
+`recipes/` (all of them), `techniques.py` (how the monitor treats one), `exact.py` (figures that are equal in
+every run), `timing.py` and `qemu.py` (time), `baseline.py` (what must not rise).
+
+A user's own guest: `image_profile.py` (where its traps come from), `symbols.py` and `kallsyms.py` (names of
+its functions), `class_cost.py` (what a trap weighs), `flame.py` (a drawing).
 """

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vmm.bench.cost_model import cycles
+from vmm.bench.class_cost import cycles
 from vmm.bench.symbols import Names
 from vmm.monitor import Site
 

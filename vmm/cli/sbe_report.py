@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmm.bench.cost_model import cycles
+from vmm.bench.class_cost import cycles
 from vmm.bench.symbols import Names, guest_names
 from vmm.cli.options import RunOptions
 from vmm.cli.report import file_sha256, to_json

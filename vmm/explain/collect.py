@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vmm.bench.cost_model import cycles
+from vmm.bench.class_cost import cycles
 from vmm.bench.symbols import USER, Names
 from vmm.explain.listing import REACH, Listing, alone, around
 from vmm.explain.model import Origin, ReportClass, ReportSite

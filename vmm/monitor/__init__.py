@@ -6,13 +6,25 @@ Reading order: `library.py` (the extension), `enums.py` and `records.py` (its da
 
 from __future__ import annotations
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Policy, Profile, Request, TimeMode, TraceKind
-from vmm.monitor.library import Library, cpu_models, engine_version, library
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    ExitReason,
+    NicModel,
+    Policy,
+    Profile,
+    Request,
+    TimeMode,
+    TraceKind,
+)
+from vmm.monitor.library import Library, cpu_models, engine_version, host_cycles, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
     Exit,
+    NetCounters,
+    Nic,
     RawScreen,
     Registers,
     Segment,
@@ -34,6 +46,9 @@ __all__ = [
     "ExitReason",
     "Library",
     "Monitor",
+    "NetCounters",
+    "Nic",
+    "NicModel",
     "Policy",
     "Profile",
     "RawScreen",
@@ -48,5 +63,6 @@ __all__ = [
     "TraceKind",
     "cpu_models",
     "engine_version",
+    "host_cycles",
     "library",
 ]

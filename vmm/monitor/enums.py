@@ -66,6 +66,14 @@ class ExitReason(IntEnum):
     IDLE = 7
     STOPPED = 8
     ERROR = 9
+    FRAME = 10
+
+
+class NicModel(IntEnum):
+    """Network chips: what VMware calls e1000, and its sibling for conventional PCI."""
+
+    E82545EM = 0
+    E82540EM = 1
 
 
 class TraceKind(IntEnum):

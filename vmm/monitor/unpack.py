@@ -10,6 +10,7 @@ from vmm.monitor.library import insn_mnemonics, trap_classes
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Exit,
+    NetCounters,
     RawScreen,
     Registers,
     Segment,
@@ -24,8 +25,8 @@ _TABLES = ("ldt", "tr", "gdt", "idt")
 _STATES = ("running", "halted", "waits for SIPI")
 _MODE_BITS = (16, 32, 64, 16)
 _COUNTERS = (
-    *("instructions", "vm_ns", "nmis", "engine_entries", "safe_points", "tlb_fills", "tlb_flushes"),
-    *("blocks", "code_invalidations", "mmio", "unclaimed_reads", "unclaimed_writes"),
+    *("instructions", "vm_ns", "monitor_entries", "nmis", "engine_entries", "safe_points", "tlb_fills"),
+    *("tlb_flushes", "blocks", "code_invalidations", "mmio", "unclaimed_reads", "unclaimed_writes"),
     *("sbe_blocks", "sbe_clean", "sbe_instructions", "sbe_candidates", "sbe_sites"),
 )
 
@@ -92,6 +93,11 @@ def srat_of(raw: Any) -> SratSummary:
     """`struct vmk_srat_summary`; purposes without a page are left out."""
     pages = {SratPurpose(number).name.lower(): count for number, count in _not_zero(raw.pages)}
     return SratSummary(raw.owner, raw.page_size, pages, raw.dirty, raw.code, raw.pinned)
+
+
+def net_counters_of(raw: Any) -> NetCounters:
+    """`struct vmk_net_counters`."""
+    return NetCounters(*(int(getattr(raw, name)) for name in NetCounters._fields))
 
 
 def event_of(raw: Any) -> TraceEvent:

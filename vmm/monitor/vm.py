@@ -18,6 +18,7 @@ from vmm.monitor.records import (
     Boot,
     Config,
     Exit,
+    NetCounters,
     RawScreen,
     Registers,
     Site,
@@ -27,6 +28,8 @@ from vmm.monitor.records import (
 )
 
 MAX_CPUS = 64
+MAX_NICS = 8
+MAC_BYTES = 6
 FOREVER = 2**64 - 1
 PAGE = 4096
 TRACE_RING = 4096
@@ -34,6 +37,7 @@ _U64 = 2**64 - 1
 _ERROR_TEXT = 256
 _OUTPUT_CHUNK = 1 << 16
 _SCREEN_CELLS = 16384
+_FRAME_BYTES = 16384
 _FONT_PLANE = 65536
 _CODE_MODES = {16: 0, 32: 1, 64: 2}
 _ALL_CHANNELS = sum(1 << channel for channel in Channel)
@@ -139,11 +143,17 @@ class Monitor:
     # Running
 
     def run(
-        self, until_time: int = FOREVER, until_instructions: int = FOREVER, *, wait_for_input: bool = False
+        self,
+        until_time: int = FOREVER,
+        until_instructions: int = FOREVER,
+        *,
+        wait_for_input: bool = False,
+        watch_frames: int = 0,
     ) -> Exit:
-        """Run until VM time, an instruction count, guest output, or something that ends the VM."""
+        """Run until VM time, an instruction count, guest output, a frame from a NIC whose bit is in
+        `watch_frames` (see `net_open`), or something that ends the VM."""
         limits = (min(max(until_time, 0), FOREVER), min(max(until_instructions, 0), FOREVER))
-        run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, wait_for_input])
+        run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
         return unpack.exit_of(end)
@@ -189,6 +199,38 @@ class Monitor:
         if code < 0:
             # Not vmk_error(): that text belongs to the thread that runs the VM.
             raise failure(code, "the inbox is full" if code == lib.VMK_EBUSY else "refused", doing)
+
+    # Network
+
+    def net_open(self, nic: int) -> None:
+        """Lead a NIC's cable to the caller, who takes and gives its frames, in place of what was there."""
+        self._check(lib.vmk_net_open(self._vm(), self._nic(nic)), f"opening NIC {nic}")
+
+    def net_unplug(self, nic: int) -> None:
+        """Leave nothing at the other end of a NIC's cable."""
+        self._check(lib.vmk_net_unplug(self._vm(), self._nic(nic)), f"unplugging NIC {nic}")
+
+    def net_take(self, nic: int) -> tuple[bytes, int] | None:
+        """The oldest frame the guest sent through an open NIC, and when; None if there is none."""
+        when = ffi.new("uint64_t *")
+        length = lib.vmk_net_take(self._vm(), self._nic(nic), self._buffer, _FRAME_BYTES, when)
+        return (bytes(ffi.buffer(self._buffer, length)), int(when[0])) if length else None
+
+    def net_give(self, nic: int, frame: bytes, when: int = 0) -> None:
+        """A frame for the guest, from any thread, at VM time `when` (0 for at once). InboxFull: its queue is
+        full, and the frame is dropped."""
+        self._nic(nic)
+        self._post(lambda vm: lib.vmk_net_give(vm, nic, frame, len(frame), when), "giving a NIC a frame")
+
+    def net_link(self, nic: int, up: bool) -> None:
+        """Pull a NIC's cable, or plug it in again."""
+        self._check(lib.vmk_net_link(self._vm(), self._nic(nic), up), f"the cable of NIC {nic}")
+
+    def net_counters(self, nic: int) -> NetCounters:
+        """What went through a NIC's port."""
+        raw = ffi.new("struct vmk_net_counters *")
+        self._check(lib.vmk_net_counters(self._vm(), self._nic(nic), raw), f"counters of NIC {nic}")
+        return unpack.net_counters_of(raw)
 
     # Looking
 
@@ -267,6 +309,11 @@ class Monitor:
         lib.vmk_written_pages(self._vm(), pages, count)
         return list(_take(pages, count))
 
+    def _nic(self, nic: int) -> int:
+        if not 0 <= nic < len(self.config.nics):
+            raise UsageError(f"there is no NIC {nic}: this VM has {len(self.config.nics)}")
+        return nic
+
     def _cpu(self, cpu: int) -> int:
         if not 0 <= cpu < self.config.cpus:
             raise UsageError(f"there is no CPU {cpu}: this VM has {self.config.cpus}")
@@ -289,4 +336,11 @@ def _config(config: Config) -> Any:
     raw.cpu_model, raw.quantum, raw.msr_ignore = config.cpu_model, config.quantum, config.msr_ignore
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
+    if len(config.nics) > MAX_NICS:
+        raise UsageError(f"{len(config.nics)} NICs: a VM has at most {MAX_NICS}")
+    raw.nics = len(config.nics)
+    for slot, nic in zip(raw.nic, config.nics, strict=False):
+        if len(nic.mac) != MAC_BYTES:
+            raise UsageError(f"a MAC address has {MAC_BYTES} bytes, not {len(nic.mac)}")
+        slot.model, slot.mac = nic.model, nic.mac
     return raw

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, SratPurpose, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    ExitReason,
+    NicModel,
+    Profile,
+    Request,
+    SratPurpose,
+    TimeMode,
+    TraceKind,
+)
 from vmm.monitor.library import cpu_models, insn_mnemonics, lib, trap_classes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_SRAT_", SratPurpose),
         ("VMK_MODE_", CpuMode),
         ("VMK_EXIT_", ExitReason),
+        ("VMK_NIC_", NicModel),
     ],
 )
 def test_enum_is_the_headers(prefix: str, enum: type[IntEnum]) -> None:
