@@ -46,9 +46,9 @@ def small_profile(name: str = "f") -> Profile:
 
 def test_by_class_function_and_site() -> None:
     found = small_profile()
-    classes = {one.name: (one.sites, one.entries, one.at_sites) for one in found.classes}
+    classes = {one.name: (one.sites, one.traps, one.at_sites) for one in found.classes}
     assert classes == {"CPUID": (4, 10, 10), "RDTSC": (1, 5, 5), "IO": (0, 7, 0)}
-    functions = {one.name: (one.sites, one.entries) for one in found.functions}
+    functions = {one.name: (one.sites, one.traps) for one in found.functions}
     assert functions == {"f": (2, 7), "g": (1, 5), UNKNOWN: (1, 1), USER: (1, 2)}
     assert {one.place for one in found.sites} == {"f+0x4", "f+0x8", "g", f"{UNKNOWN} 0x50", f"{USER} 0x1104"}
     assert [one.cycles for one in found.sites] == sorted((one.cycles for one in found.sites), reverse=True)
@@ -60,7 +60,7 @@ def test_flame_boxes_add_up_and_names_are_only_text() -> None:
     root = frames(found, EVIL)
     assert root.cycles == found.cycles
     assert root.cycles == sum(child.cycles for child in root.children.values())
-    assert root.children["IO"].children["[native code]"].entries == 7
+    assert root.children["IO"].children["[native code]"].traps == 7
     drawn = ET.fromstring(svg(root, EVIL))
     assert {one.tag for one in drawn.iter()} == {
         SVG + tag for tag in ("svg", "style", "text", "g", "title", "rect")
@@ -100,7 +100,7 @@ def test_our_guest_by_its_elf_symbols(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "print+0x" in table
     assert "names: the image's symbols" in table
     report = json.loads(json_file.read_text())
-    assert report["profile"]["entries"] == sum(report["traps"].values())
+    assert report["profile"]["traps"] == sum(report["traps"].values())
     assert "print" in {one["name"] for one in report["profile"]["functions"]}
     assert b"<svg" in flame.read_bytes()
 
@@ -126,8 +126,8 @@ def test_debians_kernel_by_its_kallsyms(capsys: pytest.CaptureFixture[str], tmp_
     assert code == 0
     assert "names: kallsyms in guest memory" in table
     found: dict[str, Any] = json.loads(report.read_text())["profile"]
-    entries = {one["name"]: one["entries"] for one in found["functions"]}
-    assert entries["io_serial_out"] > 1000
-    assert entries["native_write_msr"] > 100
-    unknown = entries.get(UNKNOWN, 0)
-    assert unknown < found["entries"] / 100
+    traps = {one["name"]: one["traps"] for one in found["functions"]}
+    assert traps["io_serial_out"] > 1000
+    assert traps["native_write_msr"] > 100
+    unknown = traps.get(UNKNOWN, 0)
+    assert unknown < found["traps"] / 100

@@ -7,9 +7,10 @@ has a profile folder of its own.
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
-import subprocess
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ PROGRAM = "chromium"
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--hide-scrollbars"),
-    *("--disable-dev-shm-usage", "--remote-debugging-pipe"),
+    *("--disable-dev-shm-usage", "--remote-debugging-pipe", "about:blank"),
 )
 COMPLAINTS = frozenset({"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"})
 _READ = 1 << 16
@@ -34,19 +35,7 @@ class Browser:
 
     def __init__(self, profile: Path) -> None:
         program = packages.require_program(PROGRAM)
-        their_input, self._out = os.pipe()
-        self._in, their_output = os.pipe()
-        # Copies above 4 first: the pipes' own numbers may be 3 and 4.
-        command = f'exec 8<&{their_input} 9>&{their_output}; exec "$0" "$@" 3<&8 4>&9 8<&- 9>&-'
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", command, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            pass_fds=(their_input, their_output),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(their_input)
-        os.close(their_output)
+        self._in, self._out, self._process = _start([str(program), *FLAGS, f"--user-data-dir={profile}"])
         self._number = 0
         self._rest = b""
         self._session = ""
@@ -61,8 +50,9 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        # The browser leads a session of its own: its helpers go with it.
+        os.killpg(self._process, signal.SIGKILL)
+        os.waitpid(self._process, 0)
         os.close(self._in)
         os.close(self._out)
 
@@ -135,11 +125,25 @@ class Browser:
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
             data = os.read(self._in, _READ)
-            assert data, f"{PROGRAM} ended with {self._process.wait()}"
+            assert data, f"{PROGRAM} has ended"
             self._rest += data
         message, _, self._rest = self._rest.partition(b"\0")
         answer: dict[str, Any] = json.loads(message)
         return answer
+
+
+def _start(command: list[str]) -> tuple[int, int, int]:
+    """Descriptors to read from and to write to a new process, and its number."""
+    their_input, our_output = os.pipe()
+    our_input, their_output = os.pipe()
+    # Out of the way of 3 and 4, which may be the very numbers the pipes got.
+    theirs = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (their_input, their_output)]
+    actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+    actions += [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(theirs, (3, 4), strict=True)]
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    for fd in (their_input, their_output, *theirs):
+        os.close(fd)
+    return our_input, our_output, process
 
 
 @contextmanager

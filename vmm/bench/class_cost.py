@@ -42,6 +42,6 @@ WORK: Mapping[str, int] = {
 """Cycles beyond `ENTRY`; a class that is not here has none."""
 
 
-def cycles(class_name: str, entries: int = 1) -> int:
-    """Modelled cycles of so many entries of a class."""
-    return entries * (ENTRY + WORK.get(class_name, 0))
+def cycles(class_name: str, traps: int = 1) -> int:
+    """Modelled cycles of so many traps of a class."""
+    return traps * (ENTRY + WORK.get(class_name, 0))

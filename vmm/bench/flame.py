@@ -33,19 +33,19 @@ g:hover > rect { stroke: #000; stroke-width: 1 }
 
 @dataclass(slots=True)
 class Frame:
-    """A box: its cost in cycles and its entries, its children's included."""
+    """A box: its cost in cycles and its traps, its children's included."""
 
     name: str
     cycles: int = 0
-    entries: int = 0
+    traps: int = 0
     children: dict[str, Frame] = field(default_factory=dict)
 
-    def add(self, path: Sequence[str], cycles: int, entries: int) -> None:
+    def add(self, path: Sequence[str], cycles: int, traps: int) -> None:
         """Count a cost here and in every box on the way to `path`."""
         self.cycles += cycles
-        self.entries += entries
+        self.traps += traps
         if path:
-            self.children.setdefault(path[0], Frame(path[0])).add(path[1:], cycles, entries)
+            self.children.setdefault(path[0], Frame(path[0])).add(path[1:], cycles, traps)
 
 
 def frames(profile: Profile, name: str) -> Frame:
@@ -53,11 +53,11 @@ def frames(profile: Profile, name: str) -> Frame:
     root = Frame(name)
     for site in profile.sites:
         path = (site.class_name, site.function, f"{site.instruction} at {site.address:#x}")
-        root.add(path, site.cycles, site.entries)
+        root.add(path, site.cycles, site.traps)
     for one in profile.classes:
-        rest = one.entries - one.at_sites
+        rest = one.traps - one.at_sites
         if rest > 0:
-            root.add((one.name, "[native code]"), one.cycles * rest // one.entries, rest)
+            root.add((one.name, "[native code]"), one.cycles * rest // one.traps, rest)
     return root
 
 
@@ -87,7 +87,7 @@ def _boxes(frame: Frame, x: float, width: float, y: float, total: int) -> Iterat
 def _box(frame: Frame, x: float, width: float, y: float, total: int) -> str:
     name = _plain(frame.name)
     share = frame.cycles / total if total else 0
-    title = f"{name}: {frame.cycles:,} modelled cycles ({share:.1%}), {frame.entries:,} entries"
+    title = f"{name}: {frame.cycles:,} modelled cycles ({share:.1%}), {frame.traps:,} traps"
     room = int((width - 6) / _CHARACTER)
     shown = name if len(name) <= room else name[: room - 1] + "…" if room > 3 else ""
     label = f'<text x="{x + 3:.1f}" y="{y + 13}">{escape(shown)}</text>' if shown else ""

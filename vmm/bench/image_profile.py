@@ -1,4 +1,4 @@
-"""Where a guest's traps come from: entries into the monitor by class, by guest function and by site."""
+"""Where a guest's traps come from: by class, by guest function and by site."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vmm.monitor import Site
 
 @dataclass(frozen=True, slots=True)
 class SiteCost:
-    """One rewritten instruction; `entries` is how often it entered the monitor."""
+    """One rewritten instruction; `traps` is how often it entered the monitor."""
 
     address: int
     bits: int
@@ -24,7 +24,7 @@ class SiteCost:
     code: bytes
     function: str
     offset: int
-    entries: int
+    traps: int
     cycles: int
 
     @property
@@ -41,18 +41,18 @@ class FunctionCost:
 
     name: str
     sites: int
-    entries: int
+    traps: int
     cycles: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCost:
-    """All entries of one class: `entries` as the monitor counts them, of which `at_sites` are at sites; the
+    """All traps of one class: `traps` as the monitor counts them, of which `at_sites` are at sites; the
     rest came through native code that reached the monitor, or at sites that were forgotten."""
 
     name: str
     sites: int
-    entries: int
+    traps: int
     at_sites: int
     cycles: int
 
@@ -68,9 +68,9 @@ class Profile:
     slide: int
 
     @property
-    def entries(self) -> int:
+    def traps(self) -> int:
         """Of all classes."""
-        return sum(one.entries for one in self.classes)
+        return sum(one.traps for one in self.classes)
 
     @property
     def cycles(self) -> int:
@@ -102,7 +102,7 @@ def _site_cost(site: Site, names: Names) -> SiteCost:
         code=site.code,
         function=function,
         offset=offset,
-        entries=site.hits,
+        traps=site.hits,
         cycles=cycles(site.class_name, site.hits),
     )
 
@@ -110,7 +110,7 @@ def _site_cost(site: Site, names: Names) -> SiteCost:
 def _classes(traps: Mapping[str, int], costs: Sequence[SiteCost]) -> list[ClassCost]:
     at_sites: dict[str, list[int]] = defaultdict(list)
     for one in costs:
-        at_sites[one.class_name].append(one.entries)
+        at_sites[one.class_name].append(one.traps)
     found = [
         ClassCost(name, len(at_sites[name]), count, sum(at_sites[name]), cycles(name, count))
         for name in sorted({*traps, *at_sites})
@@ -124,7 +124,7 @@ def _functions(costs: Sequence[SiteCost]) -> list[FunctionCost]:
     for one in costs:
         by_name[one.function].append(one)
     found = [
-        FunctionCost(name, len(group), sum(one.entries for one in group), sum(one.cycles for one in group))
+        FunctionCost(name, len(group), sum(one.traps for one in group), sum(one.cycles for one in group))
         for name, group in by_name.items()
     ]
     return sorted(found, key=lambda one: (-one.cycles, one.name))

@@ -65,7 +65,7 @@ def bench_image(options: BenchImageOptions) -> int:
         if options.json != STDOUT:
             write_text(STDOUT, "".join(f"{line}\n" for line in _table(found, options.top)))
         if options.flame is not None:
-            title = f"{options.image.name}: {found.cycles:,} modelled cycles in {found.entries:,} traps"
+            title = f"{options.image.name}: {found.cycles:,} modelled cycles in {found.traps:,} traps"
             write_text(options.flame, svg(frames(found, options.image.name), title))
         tell(summary(machine, result))
     finally:
@@ -76,7 +76,7 @@ def bench_image(options: BenchImageOptions) -> int:
 def _report(found: Profile) -> dict[str, Any]:
     sites = [{**asdict(site), "code": site.code.hex()} for site in found.sites]
     return {
-        "entries": found.entries,
+        "traps": found.traps,
         "cycles": found.cycles,
         "names": found.names,
         "slide": found.slide,
@@ -88,25 +88,25 @@ def _report(found: Profile) -> dict[str, Any]:
 
 def _table(found: Profile, top: int) -> Iterator[str]:
     yield from _columns(
-        ("class", "sites", "entries", "at sites", "cycles", "share"),
+        ("class", "sites", "traps", "at sites", "cycles", "share"),
         [
-            (one.name, one.sites, one.entries, one.at_sites, one.cycles, _share(one.cycles, found.cycles))
+            (one.name, one.sites, one.traps, one.at_sites, one.cycles, _share(one.cycles, found.cycles))
             for one in found.classes
         ],
     )
     yield ""
     yield from _columns(
-        ("function", "sites", "entries", "cycles", "share"),
+        ("function", "sites", "traps", "cycles", "share"),
         [
-            (one.name, one.sites, one.entries, one.cycles, _share(one.cycles, found.cycles))
+            (one.name, one.sites, one.traps, one.cycles, _share(one.cycles, found.cycles))
             for one in found.functions[:top]
         ],
     )
     yield ""
     yield from _columns(
-        ("site", "class", "instruction", "policy", "entries", "cycles", "share"),
+        ("site", "class", "instruction", "policy", "traps", "cycles", "share"),
         [
-            (one.place, one.class_name, one.instruction, one.policy, one.entries, one.cycles, share)
+            (one.place, one.class_name, one.instruction, one.policy, one.traps, one.cycles, share)
             for one in found.sites[:top]
             for share in (_share(one.cycles, found.cycles),)
         ],

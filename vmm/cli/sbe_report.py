@@ -125,7 +125,7 @@ def _run(ran: Ran) -> Run:
         outcome=f"{ran.result.outcome}{said}",
         instructions=ran.result.instructions,
         guest_seconds=ran.result.guest_seconds,
-        entries=sum(traps.values()),
+        traps=sum(traps.values()),
         cycles=sum(cycles(name, count) for name, count in traps.items()),
         executed=recall.executed,
         known=recall.found,

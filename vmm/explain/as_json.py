@@ -43,7 +43,7 @@ def _site(site: ReportSite) -> dict[str, Any]:
         "policy": site.policy,
         "treatment": site.treatment,
         "replacement": None if site.replacement is None else site.replacement.hex(),
-        "entries": site.entries,
+        "traps": site.traps,
         "cycles": site.cycles,
         "guessed_before": site.listing.guessed,
         "disassembly": [[line.address, line.code.hex(), line.text] for line in site.listing.lines],

@@ -90,7 +90,7 @@ class Collector:
             policy=self._treatment.policy(site.insn, site.bits),
             replacement=None,
             replacement_text="",
-            entries=None,
+            traps=None,
             cycles=None,
             listing=self._listing(site.address, len(site.code), site.bits),
         )
@@ -110,7 +110,7 @@ class Collector:
             policy=site.policy.name.lower(),
             replacement=site.replacement,
             replacement_text=text[0].text if text else "",
-            entries=site.hits,
+            traps=site.hits,
             cycles=cycles(site.class_name, site.hits),
             listing=listing,
         )
@@ -152,25 +152,25 @@ def ranked(sites: Iterable[ReportSite]) -> tuple[ReportSite, ...]:
 
 
 def classes(
-    sites: Iterable[ReportSite], traps: Mapping[str, int] | None, table: InsnTable
+    sites: Iterable[ReportSite], counted: Mapping[str, int] | None, table: InsnTable
 ) -> tuple[ReportClass, ...]:
-    """The account by class; `traps` is what the monitor counted, None without a run."""
+    """The account by class; `counted` is what the monitor did, None without a run."""
     groups: dict[str, list[ReportSite]] = defaultdict(list)
     for site in sites:
         groups[site.insn.class_name].append(site)
-    found = [_class(name, groups[name], traps, table) for name in sorted({*groups, *(traps or ())})]
+    found = [_class(name, groups[name], counted, table) for name in sorted({*groups, *(counted or ())})]
     return tuple(sorted(found, key=lambda one: (-(one.cycles or 0), -one.sites, one.name)))
 
 
 def _class(
-    name: str, group: Sequence[ReportSite], traps: Mapping[str, int] | None, table: InsnTable
+    name: str, group: Sequence[ReportSite], counted: Mapping[str, int] | None, table: InsnTable
 ) -> ReportClass:
-    entries = None if traps is None else traps.get(name, 0)
+    traps = None if counted is None else counted.get(name, 0)
     return ReportClass(
         name=name,
         text=table.classes.get(name, ""),
         sites=len({(site.address, site.bits, site.code) for site in group}),
-        entries=entries,
-        at_sites=None if traps is None else sum(site.entries or 0 for site in group),
-        cycles=None if entries is None else cycles(name, entries),
+        traps=traps,
+        at_sites=None if counted is None else sum(site.traps or 0 for site in group),
+        cycles=None if traps is None else cycles(name, traps),
     )

@@ -43,7 +43,7 @@ def page(report: Report) -> str:
         class_names=sorted({site["class_name"] for site in sites}),
         policies=sorted({site["policy"] for site in sites}),
         origins=[str(origin) for origin in Origin if any(site["origin"] == origin for site in sites)],
-        missed=[site for site in sites if site["origin"] == Origin.MISSED],
+        missed={site["hex"]: site for site in sites if site["origin"] == Origin.MISSED}.values(),
         sites=sites,
     )
 
@@ -71,10 +71,10 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         instructions = report.walk["instructions"]
         return [*tiles, ("Instructions walked", f"{instructions:,}", "from the image's entry points")]
     run = report.run
-    per = run.instructions / run.entries if run.entries else 0
+    per = run.instructions / run.traps if run.traps else 0
     return [
         *tiles,
-        ("Monitor entries", f"{run.entries:,}", f"one per {per:,.0f} instructions"),
+        ("Traps", f"{run.traps:,}", f"one per {per:,.0f} instructions"),
         ("Modelled cost", _short(run.cycles), "cycles"),
         (
             "Known to the walk",
@@ -123,7 +123,7 @@ def _classes(report: Report) -> Iterator[dict[str, Any]]:
             "name": one.name,
             "text": one.text,
             "sites": one.sites,
-            "entries": one.entries,
+            "traps": one.traps,
             "at_sites": one.at_sites,
             "cycles": one.cycles,
             "share": part / whole,
@@ -150,7 +150,7 @@ def _site(site: ReportSite) -> dict[str, Any]:
         "treatment": site.treatment,
         "origin": str(site.origin),
         "found": ORIGINS[site.origin],
-        "entries": site.entries,
+        "traps": site.traps,
         "cycles": site.cycles,
         "bits": site.bits,
         "cpl": site.cpl,

@@ -36,7 +36,7 @@ class ReportSite:
 
     `address` is where the image has it, or where it ran if it is outside the image. `policy` is what became
     of it, or what the profile would do. `replacement` and what is counted are None if execution did not
-    rewrite it; `entries` counts traps into the monitor, `cycles` is their modelled cost.
+    rewrite it; `traps` counts traps into the monitor, `cycles` is their modelled cost.
     """
 
     address: int
@@ -50,7 +50,7 @@ class ReportSite:
     policy: str
     replacement: bytes | None
     replacement_text: str
-    entries: int | None
+    traps: int | None
     cycles: int | None
     listing: Listing
 
@@ -75,13 +75,13 @@ _TREATMENTS = {
 
 @dataclass(frozen=True, slots=True)
 class ReportClass:
-    """One class of instruction: its sites, and what the monitor counted of it. `at_sites` of the `entries`
+    """One class of instruction: its sites, and what the monitor counted of it. `at_sites` of the `traps`
     came from rewritten instructions, the rest from native code that reached the monitor."""
 
     name: str
     text: str
     sites: int
-    entries: int | None
+    traps: int | None
     at_sites: int | None
     cycles: int | None
 
@@ -93,7 +93,7 @@ class Run:
     outcome: str
     instructions: int
     guest_seconds: float
-    entries: int
+    traps: int
     cycles: int
     executed: int
     known: int

@@ -81,7 +81,7 @@ def _result(report: Report, site: ReportSite, rule: int) -> dict[str, Any]:
             "bytes": site.code.hex(),
             "found": str(site.origin),
             "policy": site.policy,
-            "entries": site.entries,
+            "traps": site.traps,
             "cycles": site.cycles,
             "disassembly": [f"{line.address:#x}: {line.text}" for line in site.listing.lines],
         },

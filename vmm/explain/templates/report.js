@@ -9,13 +9,13 @@
     name: element.querySelector(".place").textContent,
     kind: element.dataset.class,
     address: Number(element.dataset.address),
-    entries: Number(element.dataset.entries),
+    traps: Number(element.dataset.traps),
     cycles: Number(element.dataset.cycles),
   }));
   const collator = new Intl.Collator("en");
   const orders = {
     cycles: (a, b) => b.cycles - a.cycles || a.address - b.address,
-    entries: (a, b) => b.entries - a.entries || a.address - b.address,
+    traps: (a, b) => b.traps - a.traps || a.address - b.address,
     address: (a, b) => a.address - b.address,
     name: (a, b) => collator.compare(a.name, b.name) || a.address - b.address,
     kind: (a, b) => collator.compare(a.kind, b.kind) || b.cycles - a.cycles || a.address - b.address,
