@@ -141,3 +141,13 @@ def debian_kernel() -> tuple[kallsyms.Kallsyms, list[Region]]:
     found = kallsyms.decode(bytes(elf.data))
     assert found is not None
     return found, elf_code(kernel, elf.data)[0]
+
+
+def test_a_guest_that_fills_its_memory_with_tables_ends_in_an_answer() -> None:
+    wanted = symbols(BUILDS[0], 600)
+    data = tables(wanted, BASES[8], BUILDS[0])
+    digits = b"".join(b"%d\0" % n for n in range(10))
+    assert kallsyms.decode(digits * 200_000) is None
+    number = len(wanted).to_bytes(8, "little")
+    assert data.count(number) == 1
+    assert kallsyms.decode(data.replace(number, (5000).to_bytes(8, "little")) * 40) is None

@@ -30,8 +30,9 @@ _LIKELY_RECORD = 130
 _MAX_SYMBOLS = 4_000_000
 _TEXT = frozenset("tTwW")
 # What a guest wrote may look like tables everywhere; a kernel's are where they belong, and it has few copies.
-_MAX_TABLES = 16
-_MAX_MARKERS = 64
+_MAX_DIGITS = 2000
+_MAX_TABLES = 8
+_MAX_MARKERS = 16
 _MARKERS_WITHIN = 4 << 20
 # Kernels lie in the upper half of their address space.
 _LOWEST = {8: 0xFFFF_8000_0000_0000, 4: 0x4000_0000}
@@ -105,11 +106,13 @@ def _decoded(data: bytes) -> Iterator[Kallsyms]:
 
 
 def _token_tables(data: bytes) -> Iterator[_Tokens]:
-    at = data.find(_DIGITS)
-    while at >= 0:
+    at = -1
+    for _ in range(_MAX_DIGITS):
+        at = data.find(_DIGITS, at + 1)
+        if at < 0:
+            return
         if tokens := _token_table(data, at):
             yield tokens
-        at = data.find(_DIGITS, at + 1)
 
 
 def _token_table(data: bytes, digits: int) -> _Tokens | None:

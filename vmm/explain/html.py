@@ -40,6 +40,7 @@ def page(report: Report) -> str:
         tiles=_tiles(report),
         facts=_facts(report),
         classes=_classes(report),
+        native=0 if report.profile == "full" else _not_at_sites(report),
         class_names=sorted({site["class_name"] for site in sites}),
         policies=sorted({site["policy"] for site in sites}),
         origins=[str(origin) for origin in Origin if any(site["origin"] == origin for site in sites)],
@@ -79,7 +80,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str]]:
         (
             "Known to the walk",
             f"{run.recall:.1%}",
-            f"of {run.executed:,} that ran; {run.missed} missed, {run.rewritten} rewritten",
+            f"of {run.known + run.missed:,} sites that ran as the image has them",
         ),
         ("Guest time", f"{run.guest_seconds:.3f} s", f"{run.instructions:,} instructions"),
     ]
@@ -113,6 +114,10 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if report.run is not None:
         facts.append(("run", report.run.outcome))
     return facts
+
+
+def _not_at_sites(report: Report) -> int:
+    return sum(max(0, (one.traps or 0) - (one.at_sites or 0)) for one in report.classes)
 
 
 def _classes(report: Report) -> Iterator[dict[str, Any]]:

@@ -88,7 +88,7 @@ class ReportClass:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The run that was counted. `known` of `executed` sites in the image were found by the walk."""
+    """The run that was counted. Of the `executed` sites in the image, the walk had found those `known`."""
 
     outcome: str
     instructions: int
@@ -103,8 +103,8 @@ class Run:
 
     @property
     def recall(self) -> float:
-        """Share of the sites executed in the image that the walk knew; 1.0 if none executed."""
-        return self.known / self.executed if self.executed else 1.0
+        """Share that the walk knew of the sites that ran as the image has them; 1.0 if none did."""
+        return self.known / (self.known + self.missed) if self.known + self.missed else 1.0
 
 
 @dataclass(frozen=True, slots=True)
