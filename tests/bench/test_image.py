@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from tests.bench.test_kallsyms import debian_kernel, debian_kernel_path
 from tests.boot.cloud_kernel import command
+from tests.guest_images import LINUX_CONSOLE
 from tests.guests_build import guest
 from tests.initramfs import MARKER, marker_initramfs
+from vmm import Machine
 from vmm.bench.class_cost import WORK, cycles
 from vmm.bench.flame import frames, svg
 from vmm.bench.image_profile import Profile, profile
-from vmm.bench.symbols import UNKNOWN, USER, Names, windows
+from vmm.bench.symbols import UNKNOWN, USER, Names, guest_names, windows
 from vmm.cli import main
 from vmm.loader import SymbolTable
 from vmm.monitor import Policy, Site, library
@@ -131,3 +134,29 @@ def test_debians_kernel_by_its_kallsyms(capsys: pytest.CaptureFixture[str], tmp_
     assert traps["native_write_msr"] > 100
     unknown = traps.get(UNKNOWN, 0)
     assert unknown < found["traps"] / 100
+
+
+def test_a_kernel_that_moved_itself_is_named_alike_from_memory_and_from_a_file() -> None:
+    kernel, found = debian_kernel_path(), debian_kernel()[0]
+    with Machine(kernel, memory="512M", append=LINUX_CONSOLE, protocol="linux32", sbe="full") as vm:
+        assert vm.run(until="Linux version", timeout=60).outcome == "until"
+        in_memory = guest_names(vm)
+        from_file = guest_names(vm, Names(SymbolTable(found.text()), "System.map"))
+        sites = [site for site in vm.sites if in_memory.function(site.pc)]
+    assert (in_memory.source, in_memory.slide) == ("kallsyms in guest memory", 0)
+    assert from_file.slide % (2 << 20) == 0
+    assert from_file.slide > 0
+    assert len(sites) > 50
+    assert [in_memory.of_site(site) for site in sites] == [from_file.of_site(site) for site in sites]
+
+
+def test_written_memory() -> None:
+    with Machine(guest("sbe/exceptions.elf"), memory="64M") as vm:
+        vm.memory.write(0x200_0000, b"x")
+        vm.memory.write(0x200_1FFF, b"x")
+        vm.memory.write(0x3FF_F000, b"x")
+        runs = vm.memory.written()
+    assert (0x200_0000, 0x2000) in runs
+    assert runs[-1] == (0x3FF_F000, 0x1000)
+    assert runs == sorted(runs)
+    assert runs[0][0] >= 1 << 20

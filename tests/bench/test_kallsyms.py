@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -133,9 +134,14 @@ def test_names_of_debians_kernel_stand_where_their_instructions_are(function: st
     assert len(found.text()) > 30_000
 
 
+def debian_kernel_path() -> Path:
+    return packages.require("linux-image-cloud-amd64", "boot/vmlinuz-*")
+
+
 @functools.cache
 def debian_kernel() -> tuple[kallsyms.Kallsyms, list[Region]]:
-    kernel = packages.require("linux-image-cloud-amd64", "boot/vmlinuz-*")
+    """Its kallsyms and its code."""
+    kernel = debian_kernel_path()
     elf = elf_inside(open_image(kernel))
     assert elf is not None
     found = kallsyms.decode(bytes(elf.data))

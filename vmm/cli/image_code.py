@@ -10,7 +10,7 @@ from vmm.loader import BootPlan, SymbolTable, bzimage, elf, open_image
 from vmm.loader.bzimage_header import read_header
 from vmm.loader.bzimage_payload import has_known_payload, unpack_payload
 from vmm.loader.view import ImageView
-from vmm.sbe.elf_code import code_pointers, elf_code, elf_tables, relative_pointers
+from vmm.sbe.elf_code import code_pointers, elf_code, elf_tables, load_addresses, relative_pointers
 from vmm.sbe.static_walk import Entry, Region
 
 _TOP = 1 << 32
@@ -31,6 +31,12 @@ def image_code(path: Path, plan: BootPlan) -> Code:
         return _rom_code(plan.rom)
     image = elf_inside(open_image(path))
     return _elf_code(image) if image is not None else _plan_code(plan)
+
+
+def image_loads(path: Path, plan: BootPlan) -> list[tuple[int, int, int]]:
+    """(where it is loaded, where it is linked, length) of what runs at both."""
+    image = None if plan.rom is not None else elf_inside(open_image(path))
+    return load_addresses(image.path, image.data) if image is not None else []
 
 
 def image_names(path: Path, plan: BootPlan) -> Names:

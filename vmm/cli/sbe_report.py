@@ -28,34 +28,57 @@ FILES = ("report.html", "report.json", "report.sarif")
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """An image and what the static walk found in it; `names` are those known without a run."""
+    """An image and what the static walk found in it; `names` are those known without a run, `loads` says what
+    runs where it is loaded too: (there, where it is linked, length)."""
 
     protocol: str
     regions: Sequence[Region]
+    loads: Sequence[tuple[int, int, int]]
     found: Walk
     table: InsnTable
     names: Names
 
+    def place(self, site: Site, slide: int) -> int:
+        """Where the image has what ran as `site`; its own address if that is nowhere."""
+        moved = site.pc - slide
+        if self._holds(moved):
+            return moved
+        linked = (site.pc - at + to for at, to, length in self.loads if at <= site.pc < at + length)
+        return next((address for address in linked if self._has(address, site.code)), moved)
+
+    def _holds(self, address: int) -> bool:
+        return any(region.address <= address < region.end for region in self.regions)
+
+    def _has(self, address: int, code: bytes) -> bool:
+        return any(
+            region.data.startswith(code, address - region.address)
+            for region in self.regions
+            if region.address <= address < region.end
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A machine that has run, and how its sites compare with the walk; `outside` are not in the image."""
+    """A machine that has run, and how its sites compare with the walk; `outside` are not in the image.
+    `sites` come with the address the image has them at."""
 
     machine: Machine
     result: RunResult
     names: Names
-    sites: Sequence[Site]
+    sites: Sequence[tuple[int, Site]]
     recall: Recall
     outside: int
 
     @classmethod
     def compare(cls, machine: Machine, result: RunResult, walked: Walked) -> Ran:
         """The sites of `machine`, at the addresses the image gives them."""
-        names, sites = guest_names(machine, walked.names), machine.sites
-        executed = [(site.pc - names.slide, site.code) for site in sites]
-        inside = [(pc, code) for pc, code in executed if any(r.address <= pc < r.end for r in walked.regions)]
+        names = guest_names(machine, walked.names)
+        sites = [(walked.place(site, names.slide), site) for site in machine.sites]
+        inside = [
+            (at, site.code) for at, site in sites if any(r.address <= at < r.end for r in walked.regions)
+        ]
         recall = compare(walked.found.sites, inside, walked.regions)
-        return cls(machine, result, names, sites, recall, len(executed) - len(inside))
+        return cls(machine, result, names, sites, recall, len(sites) - len(inside))
 
     def place(self, address: int) -> str:
         """`function+0x12` for an address in the image, or nothing."""
@@ -87,7 +110,7 @@ def explain(options: RunOptions, walked: Walked, ran: Ran | None) -> Report:
     if ran is None:
         sites += collector.walked({})
     else:
-        sites += collector.walked(collect.by_place(ran.sites, names.slide))
+        sites += collector.walked(collect.by_place(ran.sites))
         sites += collector.executed_only(ran.sites, ran.recall, ran.machine.memory.read_linear)
     traps = None if ran is None else ran.machine.stats.traps
     walk = walked.found

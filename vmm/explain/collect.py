@@ -55,14 +55,15 @@ class Collector:
             if not ran:
                 yield self._only_walked(site)
 
-    def executed_only(self, sites: Iterable[Site], recall: Recall, read: Reader) -> Iterator[ReportSite]:
-        """What the walk had not found, by what `recall` calls it."""
+    def executed_only(
+        self, sites: Iterable[tuple[int, Site]], recall: Recall, read: Reader
+    ) -> Iterator[ReportSite]:
+        """What the walk had not found of sites with their addresses, by what `recall` calls it."""
         origins = dict.fromkeys(recall.missed, Origin.MISSED) | dict.fromkeys(
             recall.rewritten, Origin.REWRITTEN
         )
         known = {(site.address, site.code) for site in self._walk.sites}
-        for site in sites:
-            address = site.pc - self._names.slide
+        for address, site in sites:
             if (address, site.code) in known:
                 continue
             origin = origins.get((address, site.code), Origin.OUTSIDE)
@@ -96,7 +97,8 @@ class Collector:
         )
 
     def _ran(self, site: Site, address: int, insn: Insn, origin: Origin, listing: Listing) -> ReportSite:
-        function, offset = self._names.function(site.pc) or ("", 0)
+        linked = site.pc if origin is Origin.OUTSIDE else address + self._names.slide
+        function, offset = self._names.function(linked) or ("", 0)
         text = disassemble(site.replacement, address, site.bits, 1)
         return ReportSite(
             address=address,
@@ -138,11 +140,11 @@ def _in_memory(site: Site, read: Reader) -> Listing:
     return alone(site.code, site.pc, site.bits)
 
 
-def by_place(sites: Iterable[Site], slide: int) -> dict[tuple[int, bytes], list[Site]]:
+def by_place(sites: Iterable[tuple[int, Site]]) -> dict[tuple[int, bytes], list[Site]]:
     """Executed sites by address in the image and bytes."""
     found: dict[tuple[int, bytes], list[Site]] = defaultdict(list)
-    for site in sites:
-        found[site.pc - slide, site.code].append(site)
+    for address, site in sites:
+        found[address, site.code].append(site)
     return found
 
 
