@@ -85,15 +85,15 @@ def _check(options: SbeOptions) -> None:
 
 def _walk(options: SbeOptions, given: Names) -> Walked:
     # Here, not above: it brings elftools, which would make every other command start later.
-    from vmm.cli.image_code import image_code, image_loads, image_names  # noqa: PLC0415
+    from vmm.cli.image_code import image_code  # noqa: PLC0415
 
     machine = check_options(options.image, **options.machine_arguments())
     plan = load(machine.image, machine.request(acpi.build(machine.cpus)))
-    regions, entries = image_code(options.image, plan)
+    code = image_code(options.image, plan)
     table = InsnTable(*library())
-    names = image_names(options.image, plan) if given.table is None else given
-    loads = image_loads(options.image, plan)
-    return Walked(plan.protocol, regions, loads, walk(regions, entries, table), table, names)
+    found = walk(code.regions, code.entries, table)
+    names = code.names if given.table is None else given
+    return Walked(plan.protocol, code.regions, code.loads, found, table, names)
 
 
 def _listed(options: SbeOptions, walked: Walked) -> int:

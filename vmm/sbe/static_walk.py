@@ -115,6 +115,8 @@ class _Walker:
         offset = start - region.address
         code = region.data[offset : offset + _SLICE]
         seen = self._seen_in(region, bits)
+        if seen[offset]:
+            return None
         at, decoded = start, 0
         for address, size, mnemonic, operands in self._decoders[bits].disasm_lite(code, start, _SLICE_INSNS):
             if seen[address - region.address]:
