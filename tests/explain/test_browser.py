@@ -20,7 +20,7 @@ from tests.initramfs import MARKER, marker_initramfs
 from vmm.cli import main
 
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
-PHONE_WIDTH = 390
+PHONE_WIDTH, A4_WIDTH = 390, 794
 SHOWN = "[...document.querySelectorAll('#list > li')].filter(e => !e.hidden)"
 PLACES = f"{SHOWN}.map(e => e.querySelector('.place').textContent)"
 
@@ -126,6 +126,11 @@ def test_phone_dark_paper_and_no_scripts(chromium: Browser, tmp_path: Path) -> N
     chromium.screen(1280, 900)
     chromium.media(kind="print")
     assert chromium.value("getComputedStyle(document.querySelector('.controls')).display") == "none"
+    # On a sheet of A4 a site's summary is one line, not the stack that a phone has.
+    chromium.screen(A4_WIDTH, 1123)
+    lines = "new Set([...document.querySelectorAll('#list summary')[0].children].map(e => e.offsetTop)).size"
+    assert chromium.value(lines) < 4
+    chromium.screen(1280, 900)
     chromium.media()
     assert chromium.pdf().startswith(PDF)
     chromium.scripts(run=False)

@@ -143,6 +143,15 @@ def test_page_needs_nothing_and_nobody(ran: Written) -> None:
     assert all(site["why"] in page.text for site in ran.report["sites"][:50])
 
 
+def test_a_page_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmm.explain.html.page.__defaults__", (7,))
+    written = report(tmp_path / "report", guest("sbe/exceptions.elf"), *RUN)
+    sites = len(written.report["sites"])
+    page = Page(written.html)
+    assert page.tags.count("pre") == 7
+    assert f"{sites - 7} sites that cost less" in page.text
+
+
 def test_two_runs_have_one_report(tmp_path: Path) -> None:
     image = guest("sbe/exceptions.elf")
     assert report(tmp_path / "a", image, *RUN) == report(tmp_path / "b", image, *RUN)

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -20,8 +21,12 @@ from vmm.explain.listing import Listing
 from vmm.explain.model import ORIGINS, Origin, Report, ReportSite
 
 
-def page(report: Report) -> str:
-    """The file's text."""
+MOST_SITES = 20_000
+"""A guest that writes code for ever must not make a page that no browser opens."""
+
+
+def page(report: Report, most: int = MOST_SITES) -> str:
+    """The file's text, with the `most` dearest sites."""
     files = resources.files("vmm.explain") / "templates"
     texts = {name: (files / name).read_text("utf-8") for name in ("report.html", "report.css", "report.js")}
     environment = Environment(
@@ -29,7 +34,7 @@ def page(report: Report) -> str:
     )
     environment.filters["number"] = _number
     style, script = texts["report.css"], texts["report.js"]
-    sites = list(_sites(report))
+    sites = list(islice(_sites(report), most))
     return environment.get_template("report.html").render(
         style=Markup(style),
         script=Markup(script),
@@ -46,6 +51,7 @@ def page(report: Report) -> str:
         origins=[str(origin) for origin in Origin if any(site["origin"] == origin for site in sites)],
         missed={site["hex"]: site for site in sites if site["origin"] == Origin.MISSED}.values(),
         sites=sites,
+        left_out=len(report.sites) - len(sites),
     )
 
 
