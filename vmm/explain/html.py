@@ -20,7 +20,6 @@ from markupsafe import Markup
 from vmm.explain.listing import Listing
 from vmm.explain.model import ORIGINS, Origin, Report, ReportSite
 
-
 MOST_SITES = 20_000
 """A guest that writes code for ever must not make a page that no browser opens."""
 
