@@ -4,8 +4,8 @@
  * the start of such a block a call is put that moves as many elements as can be moved without anybody
  * noticing: in plain memory that the TLB already has, within a page, no more than fit before the next safe
  * point. Each counts as the pass through the block that it replaces, and the block itself moves the element
- * after them: faults, interrupts and device memory are met where they would have been, and every count is what
- * it was.
+ * after them: faults, interrupts and device memory are met where they would have been, and every count is
+ * what it was.
  *
  * In 64-bit mode, upwards, without segment bases. What differs from that, and the other string instructions,
  * runs element by element. */

@@ -1,15 +1,16 @@
 /*
- * REP MOVS and REP STOS of every size, up and down, at any alignment, overlapping both ways and across pages:
- * memory and registers as a loop of single elements leaves them. Into an absent page: the fault comes with the
- * registers of the element that needs it, and the instruction goes on from there. Onto a page whose code has
- * run: the new code runs.
+ * REP MOVS and REP STOS of every size, up and down, at any alignment, overlapping both ways and across
+ * pages: memory and registers as a loop of single elements leaves them. Into an absent page: the fault comes
+ * with the registers of the element that needs it, and the instruction goes on from there. Onto a page whose
+ * code has run: the new code runs.
  */
 #include "../lib/paging.h"
 #include "../lib/report.h"
 #include "../lib/run.h"
 #include "../lib/trap.h"
 
-enum { ROUNDS = 300, ARENA = ALIASES, PAGES = 3, BYTES = PAGES * PAGE, MOST = 700, CODE = ALIASES + 16 * PAGE };
+enum { ROUNDS = 300, MOST = 700, PAGES = 3, BYTES = PAGES * PAGE };
+enum { ARENA = ALIASES, CODE = ALIASES + 16 * PAGE };
 
 struct insn {
     const char *name;
