@@ -215,8 +215,10 @@ int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     int size = __real_tcg_gen_code_x86_64(ctx, tb);
-    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code)))
-        abort();
+    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code))) {
+        v->vm->count_failed = true; /* nothing may run uncounted: the block has a check, so it ends here */
+        engine_kick(v);
+    }
     return size;
 }
 
