@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
-from vmm.monitor import unpack
+from vmm.monitor import ends, unpack
 from vmm.monitor.check import creation_failure, failure
 from vmm.monitor.enums import Channel, Policy
 from vmm.monitor.library import ffi, lib, text_of
@@ -84,6 +84,10 @@ class Monitor:
             raise HostError("the virtual machine is closed")
         return self._handle
 
+    def handle(self) -> Any:
+        """The C side's VM, for the other files of this package; HostError once it is closed."""
+        return self._vm()
+
     def _check(self, code: int, doing: str) -> None:
         if code < 0:
             raise failure(code, text_of(lib.vmk_error(self._vm())), doing)
@@ -156,6 +160,7 @@ class Monitor:
         run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
+        ends.raise_failure()
         return unpack.exit_of(end)
 
     def stop(self) -> None:
