@@ -77,6 +77,10 @@ int vmk_plug_user(const struct vmk_jack *jack, const struct vmk_slirp *lib,
 int vmk_plug_python(const struct vmk_jack *jack, vmk_frame_fn *frame, uint64_t token,
                     struct vmk_net_error *error);
 
+/* From within a call for the end that vmk_plug_python() put at a NIC: call it again at VM time `when`,
+ * without a frame (length 0). */
+void vmk_alarm(struct vm *vm, uint32_t nic, uint64_t when);
+
 /* Writes what NIC `nic` sends and receives to `fd` as pcapng, VM time in ns; fd -1 ends it. */
 int vmk_capture(struct vm *vm, uint32_t nic, int fd, const char *name, struct vmk_net_error *error);
 /* A bad line: parts in 2^32 of the frames that get lost and that have one bit flipped, and ns of VM time that

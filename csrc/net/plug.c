@@ -191,6 +191,13 @@ int vmk_impair(struct vm *vm, uint32_t nic, uint64_t seed, uint32_t loss, uint32
     return rc;
 }
 
+void vmk_alarm(struct vm *vm, uint32_t nic, uint64_t when)
+{
+    struct net_port *port = net_port_of(vm->board, nic);
+    if (port)
+        net_alarm(port, when);
+}
+
 void vmk_outside(struct vm *vm, bool outside)
 {
     vm->board->outside = outside;

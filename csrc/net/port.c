@@ -28,6 +28,7 @@ struct net_port {
     pthread_mutex_t lock;       /* of the queue in and of what other threads count */
     struct frames in;
     struct frames out;          /* held up by a bad line; vCPU thread only */
+    uint64_t alarm;             /* the peer's, or DEV_NEVER */
     struct net_watcher watcher;
     struct net_impair line_in, line_out;
     bool announced;             /* a message in the inbox will make the chip look */
@@ -45,7 +46,8 @@ struct net_port *net_attach(struct board *b, struct dev *chip, net_receive_fn *r
         board_fail(b, VMK_ENOMEM, "%s: no room for another NIC", chip->cls->name);
         return NULL;
     }
-    *p = (struct net_port){.board = b, .chip = chip, .receive = receive, .link = link, .cable = true};
+    *p = (struct net_port){.board = b, .chip = chip, .receive = receive, .link = link, .cable = true,
+                            .alarm = DEV_NEVER};
     p->nic = nic;
     pthread_mutex_init(&p->lock, NULL);
     b->nic[nic] = p;
@@ -72,6 +74,7 @@ static void unplug(struct net_port *p)
         p->peer.close(p->peer.ctx);
     p->plugged = false;
     p->peer = (struct net_peer){0};
+    p->alarm = DEV_NEVER;
     forget_frames(p);
 }
 
@@ -233,7 +236,8 @@ uint64_t net_deadline(struct net_port *p)
     pthread_mutex_lock(&p->lock);
     uint64_t in = p->in.first && !p->stalled ? p->in.first->when : DEV_NEVER;
     pthread_mutex_unlock(&p->lock);
-    return in < out ? in : out;
+    uint64_t first = in < out ? in : out;
+    return first < p->alarm ? first : p->alarm;
 }
 
 static struct frame *take_due(struct net_port *p, uint64_t now)
@@ -283,10 +287,25 @@ static bool hand_over(struct net_port *p, const struct frame *f)
     return true;
 }
 
+void net_alarm(struct net_port *p, uint64_t when)
+{
+    p->alarm = when;
+}
+
+static void run_alarm(struct net_port *p, uint64_t now)
+{
+    if (p->alarm > now)
+        return;
+    p->alarm = DEV_NEVER;
+    if (p->peer.alarm)
+        p->peer.alarm(p->peer.ctx, now);
+}
+
 void net_run_due(struct net_port *p, uint64_t now)
 {
     struct frame *f;
     send_due(p, now);
+    run_alarm(p, now);
     while (!p->stalled && (f = take_due(p, now))) {
         if (!f->impaired && is_bad(&p->line_in) && take_by_bad_line(p, f, now))
             continue;

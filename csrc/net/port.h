@@ -32,6 +32,7 @@ struct net_peer {
     void (*send)(void *ctx, const uint8_t *frame, size_t len, uint64_t now);
     void (*close)(void *ctx);
     void *ctx;
+    void (*alarm)(void *ctx, uint64_t now); /* the time of net_alarm() has come; may be NULL */
 };
 
 /* How a chip takes a frame: true if it is done with it (stored, filtered or counted as an error), false to
@@ -55,6 +56,8 @@ void net_plug(struct net_port *p, const struct net_peer *peer);
 void net_set_link(struct net_port *p, bool up); /* a cable that is pulled; vCPU thread or not running */
 /* From any thread: 0, or VMK_EBUSY when the queue is full and the frame was dropped. `when` 0: at once. */
 int net_deliver(struct net_port *p, const uint8_t *frame, size_t len, uint64_t when);
+/* From within the peer's send() or alarm(): one alarm at VM time `when`, in place of any before. */
+void net_alarm(struct net_port *p, uint64_t when);
 void net_counters(struct net_port *p, struct vmk_net_counters *out);
 
 /* Every frame the chip sends and every one it is done with, on the vCPU thread; NULL ends it. close() when it

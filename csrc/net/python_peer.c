@@ -18,12 +18,18 @@ static void peer_send(void *ctx, const uint8_t *frame, size_t len, uint64_t now)
     p->frame(p->token, frame, len, now);
 }
 
+static void peer_alarm(void *ctx, uint64_t now)
+{
+    struct python_peer *p = ctx;
+    p->frame(p->token, NULL, 0, now);
+}
+
 int python_peer_open(vmk_frame_fn *frame, uint64_t token, struct net_peer *out)
 {
     struct python_peer *p = malloc(sizeof(*p));
     if (!p)
         return VMK_ENOMEM;
     *p = (struct python_peer){.frame = frame, .token = token};
-    *out = (struct net_peer){.send = peer_send, .close = free, .ctx = p};
+    *out = (struct net_peer){.send = peer_send, .close = free, .ctx = p, .alarm = peer_alarm};
     return VMK_OK;
 }
