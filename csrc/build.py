@@ -23,6 +23,7 @@ extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t 
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
+    "tcg_gen_code",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",
