@@ -25,6 +25,9 @@ from vmm.monitor.vm import FOREVER, TRACE_RING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.net.adapters import Adapters
+    from vmm.net.spec import NicSpec
+
 Until = Pattern | Callable[["Machine"], bool]
 
 
@@ -41,7 +44,8 @@ class Machine:
     what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time.
+    at power-on, by default 2000-01-01 in virtual time and now in real time; `nics` network adapters, as `vmm
+    run --nic` takes them (`"user"`) or from a switch of this process (`vmm.Switch("lab").nic()`).
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -64,6 +68,7 @@ class Machine:
         trace: str | Iterable[str] = (),
         protocol: str | None = None,
         rtc: datetime | None = None,
+        nics: Sequence[str | NicSpec] = (),
     ) -> None:
         options = check_options(
             image,
@@ -81,6 +86,7 @@ class Machine:
             trace=trace,
             protocol=protocol,
             rtc=rtc,
+            nics=nics,
         )
         self._set_up(options)
 
@@ -89,6 +95,7 @@ class Machine:
         self.monitor: Monitor
         self.plan: BootPlan
         self.monitor, self.plan = power_on(options)
+        self._adapters = self._plug_in(options)
         self.serial = SerialPort(
             lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
         )
@@ -118,8 +125,21 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free the VM; again is nothing."""
+        """Free the VM and its cables; again is nothing."""
         self.monitor.close()
+        if self._adapters is not None:
+            self._adapters.close()
+
+    def _plug_in(self, options: MachineOptions) -> Adapters | None:
+        if not options.nics:
+            return None
+        from vmm.net.adapters import Adapters  # noqa: PLC0415 (most machines have none)
+
+        try:
+            return Adapters(self.monitor, options.nics)
+        except BaseException:
+            self.monitor.close()
+            raise
 
     # Running
 
