@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any
 from vmm.config.version import VERSION
 
 if TYPE_CHECKING:
-    from vmm.machine import Diagnosis, Machine, Outcome, RunResult
+    from vmm.machine import Diagnosis, Machine, Outcome, RunResult, run_together
     from vmm.net.switch import Switch
 
 __version__ = VERSION
 
-__all__ = ["Diagnosis", "Machine", "Outcome", "RunResult", "Switch", "__version__"]
+__all__ = ["Diagnosis", "Machine", "Outcome", "RunResult", "Switch", "__version__", "run_together"]
 
 
 def __getattr__(name: str) -> Any:
     # Loaded on first use: `import vmm.loader` must not need the extension.
-    if name in ("Diagnosis", "Machine", "Outcome", "RunResult"):
+    if name in ("Diagnosis", "Machine", "Outcome", "RunResult", "run_together"):
         return getattr(importlib.import_module("vmm.machine"), name)
     if name == "Switch":
         return importlib.import_module("vmm.net.switch").Switch

@@ -226,6 +226,19 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
     return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
 }
 
+uint64_t vm_next_event(struct vm *vm)
+{
+    uint64_t now = board_now(vm->board);
+    for (unsigned i = 0; i < vm->cpus; i++) {
+        struct vcpu *v = vm->vcpu[i];
+        if (v->state == VCPU_RUNNING || atomic_load(&v->request) || cpu_wakes(v))
+            return now;
+    }
+    uint64_t next = inbox_deadline(&vm->board->inbox);
+    next = next < vm->board->deadline ? next : vm->board->deadline;
+    return next > now ? next : now;
+}
+
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -153,17 +154,24 @@ class Machine:
         in idle, every 50 ms. `timeout` counts guest seconds in virtual time and wall seconds in real time.
         UsageError once the guest has ended.
         """
+        with self.running(until, timeout, instructions) as loop:
+            return loop.run()
+
+    @contextmanager
+    def running(
+        self, until: Until | None, timeout: float | None, instructions: int | None = None
+    ) -> Iterator[RunLoop]:
+        """The loop of a run, for whoever drives several; `run` has the words for the arguments."""
         if self._outcome in FINAL:
             raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
         loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
         self._running = True
         try:
-            result = loop.run()
+            yield loop
         finally:
             self._running = False
             self._finish_trace()
-        self._outcome = result.outcome
-        return result
+            self._outcome = loop.outcome
 
     def stop(self) -> None:
         """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""

@@ -173,6 +173,10 @@ class Monitor:
         """VM time in ns since power-on."""
         return int(lib.vmk_now(self._vm()))
 
+    def next_event(self) -> int:
+        """VM time before which the VM does nothing by itself; `FOREVER` if it never will."""
+        return int(lib.vmk_next_event(self._vm()))
+
     def output(self, channel: Channel) -> bytes:
         """What the guest sent since the last call."""
         pieces = []

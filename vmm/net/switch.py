@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
+from zlib import crc32
 
 from vmm.errors import UsageError
 from vmm.monitor.cables import TRUNK, SwitchHandle, SwitchJack, check_vlan
@@ -20,7 +21,7 @@ LATENCY = 100e-6
 
 DEFAULT_PORTGROUP = "VM Network"
 _NO_PORTGROUPS: Mapping[str, int] = MappingProxyType({})
-_numbers = itertools.count(1)
+_MOST_MACS = 255
 
 
 class Switch:
@@ -54,7 +55,6 @@ class Switch:
         }
         self.handle = SwitchHandle(self.latency_ns)
         self._next = itertools.count(1)
-        self._number = next(_numbers)
         self._macs: set[bytes] = set()
 
     def __enter__(self) -> Self:
@@ -79,11 +79,18 @@ class Switch:
         in the order of the calls."""
         vlan = self.vlan_of(portgroup)
         if mac is None:
-            mac = OUI + bytes((self._number & 0x7F | 0x80, *next(self._next).to_bytes(2, "big")))
+            mac = self._next_mac()
         if check_mac(mac) in self._macs:
             raise UsageError(f"MAC address {mac_text(mac)} is on switch {self.name} already")
         self._macs.add(mac)
         return NicSpec(kind="switch", target=self.name, switch=self, vlan=vlan, mac=mac, **options)
+
+    def _next_mac(self) -> bytes:
+        """The same in every run, and others than another switch's."""
+        number = next(self._next)
+        if number > _MOST_MACS:
+            raise UsageError(f"switch {self.name} has made up {_MOST_MACS} addresses; give mac= yourself")
+        return OUI + (crc32(self.name.encode()) & 0x7FFF | 0x8000).to_bytes(2, "big") + bytes((number,))
 
     def uplink(self, portgroup: str | None = None) -> SwitchJack:
         """A new port to plug something into (vmm.monitor.cables): a trunk, or in one portgroup."""
