@@ -1,4 +1,4 @@
-"""Proves switches that processes share: who is in the middle, who takes over, and that QEMU's format is spoken.
+"""Proves switches that processes share: who is in the middle, who takes over, that QEMU's format is spoken.
 
 Several parts of a switch live in this one process here; the lock and the sockets do not know the difference.
 """
