@@ -4,11 +4,13 @@ with the same instructions and state."""
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import packages
 from tests.machine.program import IDLE, SPIN, program, say
 from tests.net import linux
 from vmm import Machine, Outcome, Switch, run_together
@@ -44,10 +46,36 @@ def transfer(tmp_path: Path, name: str) -> list[Any]:
     return [*common, pcap.read_bytes()]
 
 
-def test_two_guests_talk_tcp_and_two_runs_are_equal(tmp_path: Path) -> None:
-    first = transfer(tmp_path, "first")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> list[Any]:
+    return transfer(folder, "first")
+
+
+def test_two_guests_talk_tcp_and_two_runs_are_equal(first: list[Any], folder: Path) -> None:
     assert len(first[-1]) > BYTES
-    assert transfer(tmp_path, "second") == first
+    assert transfer(folder, "second") == first
+
+
+def test_tshark_reads_the_capture(first: list[Any], folder: Path) -> None:
+    names = ("frame.time_epoch", "ip.src", "tcp.len", "tcp.checksum.status", "tcp.analysis.lost_segment")
+    fields = [word for name in names for word in ("-e", name)]
+    tshark = packages.require_program("tshark")
+    options = ("-Y", "tcp", "-T", "fields", "-o", "tcp.check_checksum:TRUE", *fields)
+    done = subprocess.run(
+        [tshark, "-r", folder / "first", *options], capture_output=True, text=True, check=True
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert sum(int(row[2]) for row in rows if row[1] == "10.0.0.2") == BYTES
+    assert {row[3] for row in rows} == {"1"}
+    assert not any(row[4] for row in rows)
+    times = [float(row[0]) for row in rows]
+    assert times == sorted(times)
+    assert times[-1] < first[0][1] / 1e9
 
 
 def flat(tmp_path: Path, text: str, **options: Any) -> Machine:

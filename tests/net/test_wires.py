@@ -90,9 +90,10 @@ def test_frames_leave_on_a_stream_with_their_length() -> None:
         assert read_frames(end.socket, len(frames)) == frames
 
 
-def test_datagrams_are_frames() -> None:
+@pytest.mark.parametrize("framing", [Framing.DGRAM, Framing.TAP])
+def test_messages_are_frames(framing: Framing) -> None:
     data = frame(BROADCAST, mac(1))
-    with far(Framing.DGRAM) as end:
+    with far(framing) as end:
         end.jack.give(data, 0)
         assert end.socket.recv(65536) == data
         end.socket.send(data)
