@@ -10,6 +10,7 @@
 #include "core/vm.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
+#include "cpu/vmi.h"
 #include "dev/lapic.h"
 #include "engine/engine.h"
 
@@ -206,6 +207,9 @@ static bool wr_pat(struct vcpu *v, uint32_t i, uint64_t x)
     return wr_plain(v, i, x);
 }
 
+static bool rd_vmi(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->vmi_page; return true; }
+static bool wr_vmi(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; return vmi_set_page(v, x); }
+
 static const struct msr msrs[] = {
     {0x10, 0x10, rd_tsc, wr_tsc, "TSC"},
     {0x17, 0x17, rd_zero, NULL, "PLATFORM_ID"},
@@ -230,6 +234,7 @@ static const struct msr msrs[] = {
     {0x2ff, 0x2ff, rd_mtrr_def, wr_mtrr_def, "MTRR_DEF_TYPE"},
     {0x6e0, 0x6e0, rd_apic, wr_apic, "TSC_DEADLINE"},
     {0x800, 0x8ff, rd_apic, wr_apic, "x2APIC"},
+    {VMI_MSR, VMI_MSR, rd_vmi, wr_vmi, "page of calls to the monitor"},
     {0xc0000080, 0xc0000080, rd_efer, wr_efer, "EFER"},
     {0xc0000081, 0xc0000081, rd_plain, wr_plain, "STAR"},
     {0xc0000082, 0xc0000083, rd_plain, wr_address, "LSTAR, CSTAR"},
@@ -238,12 +243,27 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-static const struct msr *find(uint32_t index)
+/* Row plus 1 of each MSR of the two ranges that have any; filled when the program starts. */
+#define LOW_MSRS 0x900u
+#define HIGH_BASE 0xc0000000u
+#define HIGH_MSRS 0x110u
+static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS];
+
+__attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-        if (index >= msrs[i].first && index <= msrs[i].last)
-            return &msrs[i];
-    return NULL;
+        for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
+            *(at < LOW_MSRS ? &low_row[at] : &high_row[at - HIGH_BASE]) = (uint8_t)(i + 1);
+}
+
+static const struct msr *find(uint32_t index)
+{
+    unsigned row = 0;
+    if (index < LOW_MSRS)
+        row = low_row[index];
+    else if (index - HIGH_BASE < HIGH_MSRS)
+        row = high_row[index - HIGH_BASE];
+    return row ? &msrs[row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
@@ -262,8 +282,8 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value,
-              (write ? 1 : 0) | (ok ? 0 : 2));
+    board_trace(v->board, VMK_TRACE_MSR, v->id, index, value,
+                (write ? 1 : 0) | (ok ? 0 : 2));
 }
 
 void cpu_rdmsr(struct vcpu *v, uintptr_t ra)

@@ -102,7 +102,7 @@ const struct e1000_reg e1000_regs[] = {
     PLAIN(0x2808, W_RDLEN, 0, 0xfff80),
     PLAIN(0x2810, W_RDH, 0, 0xffff),
     {0x2818, 1, W_RDT, 0, 0xffff, NULL, write_and_receive},
-    {0x2820, 1, W_RDTR, 0, 0xffff, NULL, e1000_write_rdtr},
+    {0x2820, 1, W_RDTR, 0, RDTR_FPD | 0xffff, NULL, e1000_write_rdtr},
     PLAIN(0x2828, W_RXDCTL, 0, ALL),
     PLAIN(0x282c, W_RADV, 0, 0xffff),
     PLAIN(0x2c00, W_RSRPD, 0, 0xfff),

@@ -13,7 +13,7 @@ from vmm.loader import BootPlan
 from vmm.machine.boot import power_on
 from vmm.machine.options import MachineOptions, check_options
 from vmm.machine.state_hash import state_sha256
-from vmm.monitor import Channel, Config, ExitReason, Monitor, Nic, NicModel, Request
+from vmm.monitor import Channel, Config, ExitReason, Monitor, Nic, NicModel
 
 KERNEL = "linux-image-amd64"
 MODULES = "lib/modules/*/kernel/"

@@ -1,5 +1,5 @@
-"""The other end of a guest's cable: one IPv4 host that answers ARP, DHCP, ping, UDP echo and TCP, and checks every
-checksum it sees. It has no clock and no randomness: equal frames get equal answers."""
+"""The other end of a guest's cable: one IPv4 host that answers ARP, DHCP, ping, UDP echo and TCP, and checks
+every checksum it sees. It has no clock and no randomness: equal frames get equal answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def checksum(data: bytes) -> int:
     total = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return int(~total) & 0xFFFF
 
 
 def ethernet(to: bytes, kind: int, payload: bytes, tag: int | None = None) -> bytes:
@@ -59,15 +59,15 @@ def udp(to: bytes, source: int, target: int, data: bytes) -> bytes:
 class _Connection:
     received: int
     sent: int
-    data: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    data: hashlib._Hash = field(default_factory=hashlib.sha256)
     length: int = 0
     closed: bool = False
 
 
 @dataclass
 class Peer:
-    """`answer` gives what a frame makes it send. `wrong` collects what was wrong with frames; `received` is the
-    bytes TCP connections brought to `SINK_PORT`, `digests` their SHA-256 once closed."""
+    """`answer` gives what a frame makes it send. `wrong` collects what was wrong with frames; `received`
+    counts what TCP connections brought to `SINK_PORT`, `digests` are their SHA-256 once closed."""
 
     mss: int = 1460
     window: int = _WINDOW
