@@ -243,26 +243,32 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-/* Row plus 1 of each MSR of the two ranges that have any; filled when the program starts. */
+/* Row plus 1 of each MSR of the two ranges that have many, and of the monitor's own; filled when the program
+ * starts. */
 #define LOW_MSRS 0x900u
 #define HIGH_BASE 0xc0000000u
 #define HIGH_MSRS 0x110u
-static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS];
+static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS], vmi_row, no_row;
+
+static uint8_t *row_of(uint32_t index)
+{
+    if (index < LOW_MSRS)
+        return &low_row[index];
+    if (index - HIGH_BASE < HIGH_MSRS)
+        return &high_row[index - HIGH_BASE];
+    return index == VMI_MSR ? &vmi_row : &no_row;
+}
 
 __attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
         for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
-            *(at < LOW_MSRS ? &low_row[at] : &high_row[at - HIGH_BASE]) = (uint8_t)(i + 1);
+            *row_of(at) = (uint8_t)(i + 1);
 }
 
 static const struct msr *find(uint32_t index)
 {
-    unsigned row = 0;
-    if (index < LOW_MSRS)
-        row = low_row[index];
-    else if (index - HIGH_BASE < HIGH_MSRS)
-        row = high_row[index - HIGH_BASE];
+    unsigned row = *row_of(index);
     return row ? &msrs[row - 1] : NULL;
 }
 
