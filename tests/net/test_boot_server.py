@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests import guest_images
 from tests.net import linux
 from tests.net.test_user import dhcp_discover
 from vmm import Machine, Outcome
@@ -379,6 +381,20 @@ def fetch(folder: Path, **options: Any) -> tuple[object, ...]:
 def test_a_real_client_on_a_bad_line_twice_the_same(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(hashlib.shake_128(b"x").digest(300_000))
     assert fetch(tmp_path) == fetch(tmp_path)
+
+
+@pytest.mark.parametrize("model", ["82545em", "82540em"])
+def test_u_boot_loads_a_file(tmp_path: Path, model: str) -> None:
+    data = hashlib.shake_128(b"u-boot").digest(100_000)
+    (tmp_path / "file").write_bytes(data)
+    guest = guest_images.find("u-boot")
+    with Machine(guest.path, **guest.kwargs, nics=[f"boot:{tmp_path},model={model}"]) as vm:
+        vm.run(until="Hit any key", timeout=60).require()
+        for command in ("", "setenv autoload no; dhcp", "tftpboot 1000000 file", "crc32 1000000 $filesize"):
+            vm.serial.send(f"{command}\n")
+            vm.run(until="=> $", timeout=60).require()
+        assert "DHCP client bound to address 10.0.2.15" in vm.serial.text
+        assert f"==> {zlib.crc32(data):08x}" in vm.serial.text
 
 
 def test_the_length_of_a_head_is_bounded() -> None:

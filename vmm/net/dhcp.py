@@ -102,7 +102,7 @@ def _reply(request: Request, lease: Lease, kind: int) -> bytes:
     boot_file = b"" if kind == NAK else lease.boot_file.encode()[:127]
     fixed = _FIXED.pack(
         *(_BOOT_REPLY, _ETHERNET, 6, 0, request.xid, 0, request.flags, request.client_ip, address),
-        *(lease.server if boot_file else NO_IP, NO_IP, request.mac, b"", boot_file, _COOKIE),
+        *(NO_IP if kind == NAK else lease.server, NO_IP, request.mac, b"", boot_file, _COOKIE),
     )
     options = _options(request, lease, kind, boot_file)
     body = b"".join(bytes((number, len(value))) + value for number, value in options.items())
