@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tests import initramfs, packages
@@ -18,8 +19,11 @@ from vmm.monitor import Channel, Config, ExitReason, Monitor, Nic, NicModel
 KERNEL = "linux-image-amd64"
 MODULES = "lib/modules/*/kernel/"
 MACS = tuple(bytes.fromhex(f"000c29a1b2{number:02x}") for number in range(8))
+E1000 = ("drivers/net/ethernet/intel/e1000/e1000.ko",)
+VLAN = ("net/llc/llc.ko", "net/802/stp.ko", "net/802/garp.ko", "net/802/mrp.ko", "net/8021q/8021q.ko")
 LATENCY = 50_000
 SECOND = 1_000_000_000
+NOTHING: Mapping[str, bool] = MappingProxyType({})
 
 
 class NicOptions(MachineOptions):
@@ -45,7 +49,7 @@ def module(name: str) -> Path:
     return packages.require(KERNEL, MODULES + name)
 
 
-def initrd(commands: str, drivers: Sequence[str] = ("drivers/net/ethernet/intel/e1000/e1000.ko",)) -> Path:
+def initrd(commands: str, drivers: Sequence[str] = E1000) -> Path:
     """An initramfs that loads the drivers, then runs `commands`, then powers off."""
     return initramfs.marker_initramfs(commands=commands, modules=[module(name) for name in drivers])
 
@@ -66,20 +70,23 @@ def serve(
     *,
     seconds: float = 60,
     until: Callable[[str], bool] = lambda said: False,
-    on_frame: Callable[[int, bytes, int], None] = lambda nic, frame, when: None,
+    cable: Mapping[str, bool] = NOTHING,
 ) -> str:
-    """Run the guest to its end, or until what it said is enough, answering its frames; what it said."""
+    """Run the guest to its end, or until what it said is enough, answering its frames; what it said. `cable`
+    says after which words the first NIC's cable is pulled or plugged in."""
     said: list[bytes] = []
+    waiting = dict(cable)
     while True:
         end = monitor.run(until_time=int(seconds * SECOND), watch_frames=(1 << len(peers)) - 1)
         said.append(monitor.output(Channel.COM1))
         for number, peer in enumerate(peers):
             while taken := monitor.net_take(number):
                 frame, when = taken
-                on_frame(number, frame, when)
                 for reply in peer.answer(frame):
                     monitor.net_give(number, reply, when + LATENCY)
         text = b"".join(said).decode(errors="replace")
+        for words in [words for words in waiting if words in text]:
+            monitor.net_link(0, waiting.pop(words))
         if until(text) or end.reason not in (ExitReason.FRAME, ExitReason.OUTPUT):
             assert end.reason is not ExitReason.TIME, text
             return text
@@ -91,14 +98,18 @@ def run(
     *,
     model: NicModel = NicModel.E82545EM,
     append: str = "",
-    seconds: float = 60,
+    drivers: Sequence[str] = E1000,
+    cable: Mapping[str, bool] = NOTHING,
+    seconds: float = 120,
     cpus: int = 1,
 ) -> Ended:
     """Boot, run `commands`, power off."""
     nics = [Nic(mac, model) for mac in MACS[: len(peers)]]
     kernel = packages.require(KERNEL, "boot/vmlinuz-*")
     line = f"console=ttyS0 {append}".rstrip()
-    monitor, _ = open_monitor(kernel, nics, initrd=initrd(commands), append=line, memory="256M", cpus=cpus)
+    monitor, _ = open_monitor(
+        kernel, nics, initrd=initrd(commands, drivers), append=line, memory="256M", cpus=cpus
+    )
     with monitor:
-        said = serve(monitor, peers, seconds=seconds)
+        said = serve(monitor, peers, seconds=seconds, cable=cable)
         return Ended(said, monitor.instructions(), monitor.now(), state_sha256(monitor))
