@@ -243,20 +243,21 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-/* Row plus 1 of each MSR of the two ranges that have many, and of the monitor's own; filled when the program
- * starts. */
-#define LOW_MSRS 0x900u
-#define HIGH_BASE 0xc0000000u
-#define HIGH_MSRS 0x110u
-static uint8_t low_row[LOW_MSRS], high_row[HIGH_MSRS], vmi_row, no_row;
+/* Row plus 1 of each MSR in the ranges that have any; filled when the program starts. */
+static uint8_t low_row[0x900], monitor_row[0x800], high_row[0x110];
 
 static uint8_t *row_of(uint32_t index)
 {
-    if (index < LOW_MSRS)
-        return &low_row[index];
-    if (index - HIGH_BASE < HIGH_MSRS)
-        return &high_row[index - HIGH_BASE];
-    return index == VMI_MSR ? &vmi_row : &no_row;
+    static const struct {
+        uint32_t base, count;
+        uint8_t *row;
+    } ranges[] = {{0, sizeof(low_row), low_row},
+                  {0xc0000000, sizeof(high_row), high_row},
+                  {VMI_MSR & ~0x7ffu, sizeof(monitor_row), monitor_row}};
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (index - ranges[i].base < ranges[i].count)
+            return &ranges[i].row[index - ranges[i].base];
+    return NULL;
 }
 
 __attribute__((constructor)) static void index_rows(void)
@@ -268,8 +269,8 @@ __attribute__((constructor)) static void index_rows(void)
 
 static const struct msr *find(uint32_t index)
 {
-    unsigned row = *row_of(index);
-    return row ? &msrs[row - 1] : NULL;
+    const uint8_t *row = row_of(index);
+    return row && *row ? &msrs[*row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
