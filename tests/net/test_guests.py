@@ -65,6 +65,9 @@ def test_a_download_through_the_user_network() -> None:
             vm.run(timeout=WAIT).require(Outcome.POWEROFF)
             assert "lease of 10.0.2.15 obtained from 10.0.2.2" in vm.serial.text
             assert hashlib.sha256(data).hexdigest() in vm.serial.text
+            counters = vm.nic_counters[0]
+            assert counters.rx_bytes > DOWNLOAD
+            assert counters.tx_frames > 0
 
 
 class Other:

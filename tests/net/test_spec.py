@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,14 @@ def test_a_missing_library_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
             Machine(program(tmp_path, SPIN), protocol="flat", memory="16M", nics=["user"])
     finally:
         slirp._functions.cache_clear()
+
+
+def test_the_report_names_each_nic(tmp_path: Path) -> None:
+    image, report = program(tmp_path, SPIN), tmp_path / "run.json"
+    nics = ("--nic", "none", "--nic", f"boot:{tmp_path},mac=00:0c:29:00:00:07")
+    options = ("--protocol", "flat", "--memory", "16M", "--timeout", "0.01", "--json", str(report))
+    assert main(["run", str(image), *options, *nics]) == 124
+    first, second = json.loads(report.read_text())["nics"]
+    assert (first["kind"], first["mac"]) == ("none", "00:0c:29:00:00:01")
+    assert (second["kind"], second["target"]) == ("boot", str(tmp_path))
+    assert second["rx_frames"] == second["tx_frames"] == 0

@@ -20,7 +20,7 @@ from vmm.machine.screen import Screen
 from vmm.machine.serial import OutputChannel, SerialPort
 from vmm.machine.state_hash import state_sha256
 from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
-from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
+from vmm.monitor import Channel, Monitor, NetCounters, Registers, Site, SratSummary, Stats, TraceEvent
 from vmm.monitor.vm import FOREVER, TRACE_RING
 
 if TYPE_CHECKING:
@@ -261,7 +261,16 @@ class Machine:
         """Press the ACPI power button: guests that listen shut down."""
         self.monitor.post_power_button()
 
+    def set_link(self, nic: int, up: bool) -> None:
+        """Pull a network adapter's cable, or plug it in again."""
+        self.monitor.net_link(nic, up)
+
     # Looking
+
+    @property
+    def nic_counters(self) -> list[NetCounters]:
+        """What went through each network adapter since power-on."""
+        return [self.monitor.net_counters(nic) for nic in range(len(self.options.nics))]
 
     @property
     def registers(self) -> Registers:

@@ -2,8 +2,8 @@
 
 libslirp (BSD licence, Debian `libslirp0`, also part of every QEMU with user networking) runs inside this
 process: no privileges, no second process, addresses that are the same everywhere. It is loaded when a NIC
-asks for it. passt, the other candidate, is a program that copies the host's addresses: it speaks the stream
-format, so `--nic stream:SOCKET` reaches it.
+asks for it. passt, the other candidate, is a program that would have to be started beside each VM, and that
+gives the guest the host's own addresses, which differ from place to place.
 """
 
 from __future__ import annotations
