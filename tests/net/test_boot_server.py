@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import guest_images
+from tests import packages as packages_of_tests
 from tests.net import linux
 from tests.net.test_user import dhcp_discover
 from vmm import Machine, Outcome
@@ -21,6 +23,7 @@ from vmm.net import boot_server, dhcp, http, packets, tcp, tftp
 from vmm.net.boot_server import MAC, SERVER, BootServer
 from vmm.net.packets import ACK, FIN, RST, SYN, Arp, Ethernet, Ipv4, Segment, Udp
 
+LONG = os.environ.get("VMM_FUZZ") == "long"
 CLIENT_MAC = bytes.fromhex("000c29000001")
 CLIENT = bytes((10, 0, 2, 15))
 
@@ -395,6 +398,37 @@ def test_u_boot_loads_a_file(tmp_path: Path, model: str) -> None:
             vm.run(until="=> $", timeout=60).require()
         assert "DHCP client bound to address 10.0.2.15" in vm.serial.text
         assert f"==> {zlib.crc32(data):08x}" in vm.serial.text
+
+
+def pxe(folder: Path, model: str, script: str) -> tuple[str, tuple[object, ...]]:
+    """SeaBIOS runs iPXE from a NIC's ROM, which runs `script`, to its guest's power-off; what the guest said,
+    and what two runs share."""
+    (folder / "boot.ipxe").write_text(f"#!ipxe\n{script}")
+    rom = packages_of_tests.require("ipxe-qemu", "usr/lib/ipxe/qemu/pxe-e1000.rom")
+    bios = packages_of_tests.require("seabios", "usr/share/seabios/bios.bin")
+    with Machine(bios, memory="256M", nics=[f"boot:{folder},model={model},rom={rom}"]) as vm:
+        vm.run(timeout=60).require(Outcome.POWEROFF)
+        return vm.serial.text, (vm.stats.instructions, vm.state_sha256)
+
+
+def test_ipxe_boots_over_http(tmp_path: Path, guests: Path) -> None:
+    (tmp_path / "kernel").write_bytes((guests / "boot" / "bzimage.bin").read_bytes())
+    script = "kernel http://10.0.2.2/kernel from=ipxe\nboot\n"
+    said, first = pxe(tmp_path, "82545em", script)
+    assert "hello from bzImage" in said
+    assert 'cmdline "from=ipxe"' in said
+    assert pxe(tmp_path, "82545em", script)[1] == first
+
+
+if LONG:
+
+    @pytest.mark.parametrize("model", ["82545em", "82540em"])
+    def test_ipxe_boots_debian_over_http(tmp_path: Path, model: str) -> None:
+        (tmp_path / "vmlinuz").write_bytes(linux.kernel().read_bytes())
+        (tmp_path / "initrd.gz").write_bytes(linux.initrd("cat /proc/cmdline\n").read_bytes())
+        base = "http://10.0.2.2"
+        script = f"kernel {base}/vmlinuz console=ttyS0 from=ipxe\ninitrd {base}/initrd.gz\nboot\n"
+        assert "from=ipxe" in pxe(tmp_path, model, script)[0]
 
 
 def test_the_length_of_a_head_is_bounded() -> None:

@@ -157,3 +157,14 @@ def test_the_report_names_each_nic(tmp_path: Path) -> None:
     assert (first["kind"], first["mac"]) == ("none", "00:0c:29:00:00:01")
     assert (second["kind"], second["target"]) == ("boot", str(tmp_path))
     assert second["rx_frames"] == second["tx_frames"] == 0
+
+
+def test_roms_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "rom").write_bytes(b"not a ROM" * 100)
+    with pytest.raises(UsageError, match="not an option ROM"):
+        parse_nic(f"none,rom={tmp_path}/rom")
+    with pytest.raises(UsageError, match="No such file"):
+        parse_nic(f"none,rom={tmp_path}/none")
+    (tmp_path / "rom").write_bytes(b"\x55\xaa" + bytes(1022))
+    with pytest.raises(UsageError, match="for firmware to run"):
+        Machine(program(tmp_path, SPIN), protocol="flat", memory="16M", nics=[f"none,rom={tmp_path}/rom"])

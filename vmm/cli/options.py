@@ -67,7 +67,8 @@ class RunOptions:
         "Network adapter: user (NAT, DHCP, DNS; forward=tcp:HOST:GUEST), switch:NAME (shared by name between "
         "processes; vlan=N), boot:FOLDER (DHCP, TFTP and HTTP server; file=NAME), tap:INTERFACE, "
         "stream:SOCKET, dgram:SOCKET,peer=SOCKET, none; with each model=82545em|82540em, mac=…, pcap=FILE, "
-        "loss=1%, corrupt=1%, delay=10ms, seed=N; repeatable.",
+        "rom=FILE (an option ROM for the BIOS, such as iPXE), loss=1%, corrupt=1%, delay=10ms, seed=N; "
+        "repeatable.",
     )
     msr: str = option("fault", "fault|zero", "What unknown MSRs do (default fault).")
 

@@ -72,6 +72,10 @@ class MachineOptions:
             nics=tuple(Nic(spec.mac or b"", spec.model) for spec in self.nics),
         )
 
+    def firmware_files(self) -> dict[str, bytes]:
+        """What fw_cfg has beside what every machine's has."""
+        return {f"genroms/nic{number}.rom": nic.rom for number, nic in enumerate(self.nics) if nic.rom}
+
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
         """For the loader, on a machine with these ACPI tables."""
         return BootRequest(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from vmm.net import dhcp, http, tcp, tftp
+from vmm.net import dhcp, http, router6, tcp, tftp
 from vmm.net.packets import (
     ARP_REPLY,
     ARP_REQUEST,
@@ -82,7 +82,11 @@ class BootServer:
     def take(self, frame: bytes, now: int) -> None:
         """A frame that was sent to us, or to anybody, at VM time `now`."""
         ethernet = read_ethernet(frame)
-        if ethernet is None or ethernet.to not in (MAC, BROADCAST_MAC) or ethernet.source[0] & 1:
+        if ethernet is None or ethernet.source[0] & 1:
+            return
+        if ethernet.kind == router6.TYPE_IPV6 and ethernet.to in (MAC, router6.ALL_ROUTERS_MAC):
+            self._take_ipv6(ethernet.payload, now)
+        if ethernet.to not in (MAC, BROADCAST_MAC):
             return
         if ethernet.kind == TYPE_ARP:
             self._take_arp(ethernet, now)
@@ -102,6 +106,11 @@ class BootServer:
         if question is not None and question.operation == ARP_REQUEST and question.target_ip == SERVER:
             reply = Arp(ARP_REPLY, MAC, SERVER, question.sender_mac, question.sender_ip)
             self._send(ethernet.source, TYPE_ARP, reply.pack(), now)
+
+    def _take_ipv6(self, payload: bytes, now: int) -> None:
+        advertisement = router6.answer(payload, MAC)
+        if advertisement is not None:
+            self._send(router6.ALL_NODES_MAC, router6.TYPE_IPV6, advertisement, now)
 
     def _take_ipv4(self, ethernet: Ethernet, packet: Ipv4, now: int) -> None:
         if packet.protocol == UDP and (datagram := read_udp(packet)) is not None:

@@ -38,13 +38,14 @@ _TIME = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|s)")
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 _MAX_DELAY = 60 * 10**9
 _MAX_NICS = 8
+_BLOCK, _MAX_ROM = 512, 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicSpec:
     """One adapter. `kind` is a key of `FORMS` and `target` what stands behind its colon; `switch` is set
-    instead for a switch of this process. Times in ns; `loss` and `corrupt` parts of 1; `mac` None: one is
-    made up."""
+    instead for a switch of this process. `rom` is for firmware to run. Times in ns; `loss` and `corrupt`
+    parts of 1; `mac` None: one is made up."""
 
     kind: str
     target: str = ""
@@ -52,6 +53,7 @@ class NicSpec:
     model: NicModel = NicModel.E82545EM
     mac: bytes | None = None
     pcap: Path | None = None
+    rom: bytes = b""
     forwards: tuple[Forward, ...] = ()
     vlan: int = 0
     boot_file: str = ""
@@ -129,6 +131,16 @@ def _model(text: str) -> NicModel:
     return MODELS[text]
 
 
+def _rom(path: str) -> bytes:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"rom={one_line(path)}: {error.strerror}") from None
+    if data[:2] != b"\x55\xaa" or not _BLOCK <= len(data) <= _MAX_ROM:
+        raise UsageError(f"rom={one_line(path)}: not an option ROM, which starts with 55 aa")
+    return data
+
+
 def parse_share(text: str) -> float:
     """Part of 1: `0.01` or `1%`."""
     digits = text.removesuffix("%")
@@ -173,6 +185,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], Callable[[NicSpec, str], dict[str, Any]]
     "model": ((), _keep("model", _model)),
     "mac": ((), _keep("mac", _mac)),
     "pcap": ((), _keep("pcap", Path)),
+    "rom": ((), _keep("rom", _rom)),
     "loss": ((), _keep("loss", parse_share)),
     "corrupt": ((), _keep("corrupt", parse_share)),
     "delay": ((), _keep("delay", parse_time)),
