@@ -14,6 +14,7 @@ from vmm.monitor.cables import (
     Framing,
     Jack,
     NicJack,
+    SwitchJack,
     capture,
     impair,
     plug_fd,
@@ -33,7 +34,7 @@ class Adapters:
         try:
             for number, spec in enumerate(specs):
                 jack = NicJack(monitor, number)
-                _PLUGS[spec.kind](self._stack, jack, spec)
+                _plug(self._stack, jack, spec)
                 _prepare_line(jack, spec)
         except BaseException:
             self._stack.close()
@@ -43,6 +44,22 @@ class Adapters:
     def close(self) -> None:
         """Let go of sockets and shared switches; again is nothing."""
         self._stack.close()
+
+
+def plug_uplink(stack: ExitStack, jack: SwitchJack, spec: NicSpec) -> None:
+    """Lead a new port of a switch to what `spec` names; what must be taken back later goes on `stack`."""
+    if spec.kind not in _PLUGS:
+        raise UsageError(f"an uplink of a switch cannot be {spec.kind}; it can be {', '.join(_PLUGS)}")
+    if spec.pcap or spec.rom or spec.mac or spec.is_bad_line:
+        raise UsageError("an uplink of a switch has no mac=, rom=, pcap= and no bad line: these are a NIC's")
+    _PLUGS[spec.kind](stack, jack, spec)
+
+
+def _plug(stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+    if spec.kind == "switch":
+        _plug_switch(stack, jack, spec)
+    elif spec.kind != "none":  # an adapter without a cable, its link down
+        _PLUGS[spec.kind](stack, jack, spec)
 
 
 def _prepare_line(jack: NicJack, spec: NicSpec) -> None:
@@ -57,11 +74,7 @@ def _prepare_line(jack: NicJack, spec: NicSpec) -> None:
     capture(jack, fd, f"nic{jack.nic}")
 
 
-def _plug_nothing(_stack: ExitStack, _jack: NicJack, _spec: NicSpec) -> None:
-    """`none`: an adapter without a cable, its link down."""
-
-
-def _plug_user(_stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+def _plug_user(_stack: ExitStack, jack: Jack, spec: NicSpec) -> None:
     from vmm.net.slirp import plug_user_network  # noqa: PLC0415 (ctypes is slow to load)
 
     plug_user_network(jack, spec.forwards)
@@ -78,19 +91,19 @@ def _plug_switch(stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
     plug_switch(jack, switch, spec.vlan)
 
 
-def _plug_tap(_stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+def _plug_tap(_stack: ExitStack, jack: Jack, spec: NicSpec) -> None:
     from vmm.net.tap import open_tap  # noqa: PLC0415
 
     plug_fd(jack, open_tap(spec.target), Framing.TAP)
 
 
-def _plug_stream(_stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+def _plug_stream(_stack: ExitStack, jack: Jack, spec: NicSpec) -> None:
     cable = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     _connect(cable, spec.target, f"stream:{spec.target}")
     plug_fd(jack, cable.detach(), Framing.STREAM)
 
 
-def _plug_dgram(stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+def _plug_dgram(stack: ExitStack, jack: Jack, spec: NicSpec) -> None:
     cable = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         cable.bind(spec.target)
@@ -110,7 +123,7 @@ def _connect(cable: socket.socket, path: str, what: str) -> None:
         raise UsageError(f"{what}: {error.strerror or error}; start the other end first") from None
 
 
-def _plug_boot(_stack: ExitStack, jack: NicJack, spec: NicSpec) -> None:
+def _plug_boot(_stack: ExitStack, jack: Jack, spec: NicSpec) -> None:
     plug_boot_server(jack, Path(spec.target), spec.boot_file)
 
 
@@ -125,10 +138,8 @@ def plug_boot_server(jack: Jack, folder: Path, boot_file: str = "") -> None:
     plug_python(jack, lambda frame, now: server.take(frame, now) if frame else server.wake(now))
 
 
-_PLUGS: dict[str, Callable[[ExitStack, NicJack, NicSpec], None]] = {
-    "none": _plug_nothing,
+_PLUGS: dict[str, Callable[[ExitStack, Jack, NicSpec], None]] = {
     "user": _plug_user,
-    "switch": _plug_switch,
     "tap": _plug_tap,
     "boot": _plug_boot,
     "stream": _plug_stream,

@@ -66,7 +66,7 @@ class NicSpec:
     @property
     def is_outside(self) -> bool:
         """Whether its frames come in by the host's time."""
-        return self.kind in _OUTSIDE and self.switch is None
+        return self.switch.is_outside if self.switch is not None else self.kind in _OUTSIDE
 
     @property
     def is_bad_line(self) -> bool:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any, Self
 from zlib import crc32
 
 from vmm.errors import UsageError
 from vmm.monitor.cables import TRUNK, SwitchHandle, SwitchJack, check_vlan
-from vmm.net.spec import OUI, NicSpec, check_mac, mac_text
+from vmm.net.spec import OUI, NicSpec, check_mac, mac_text, parse_nic
 
 LATENCY = 100e-6
 """Seconds of VM time a frame takes by default: also the longest step of machines that run together."""
@@ -56,6 +56,8 @@ class Switch:
         self.handle = SwitchHandle(self.latency_ns)
         self._next = itertools.count(1)
         self._macs: set[bytes] = set()
+        self._stack = ExitStack()
+        self.is_outside = False
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +68,7 @@ class Switch:
     def close(self) -> None:
         """Let go of the switch; it ends with its last machine."""
         self.handle.close()
+        self._stack.close()
 
     def vlan_of(self, portgroup: str) -> int:
         """VLAN of a portgroup by name; UsageError for an unknown one."""
@@ -92,12 +95,13 @@ class Switch:
             raise UsageError(f"switch {self.name} has made up {_MOST_MACS} addresses; give mac= yourself")
         return OUI + (crc32(self.name.encode()) & 0x7FFF | 0x8000).to_bytes(2, "big") + bytes((number,))
 
-    def uplink(self, portgroup: str | None = None) -> SwitchJack:
-        """A new port to plug something into (vmm.monitor.cables): a trunk, or in one portgroup."""
-        return SwitchJack(self.handle, TRUNK if portgroup is None else self.vlan_of(portgroup))
+    def uplink(self, text: str, portgroup: str | None = None) -> None:
+        """Plug another network in, written as for a NIC: `user`, `tap:…`, `boot:…`, `stream:…`, `dgram:…`; a
+        trunk, or in one portgroup. Before the machines are made: they then know that frames come from outside
+        this process, if they do."""
+        from vmm.net.adapters import plug_uplink  # noqa: PLC0415 (upwards, and few want it)
 
-    def boot_server(self, folder: Path, *, portgroup: str = DEFAULT_PORTGROUP, boot_file: str = "") -> None:
-        """Put a boot server on the switch."""
-        from vmm.net.adapters import plug_boot_server  # noqa: PLC0415 (upwards, and few want it)
-
-        plug_boot_server(self.uplink(portgroup), folder, boot_file)
+        vlan = TRUNK if portgroup is None else self.vlan_of(portgroup)
+        spec = parse_nic(text)
+        plug_uplink(self._stack, SwitchJack(self.handle, vlan), spec)
+        self.is_outside |= spec.is_outside
