@@ -6,6 +6,8 @@ Several parts of a switch live in this one process here; the lock and the socket
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +89,25 @@ def test_another_takes_the_middle_when_it_goes() -> None:
     newcomer.hears(data, lambda: stations[2].jack.give(data, 0))
     parts[2].close()
     last.close()
+
+
+def test_a_process_that_is_killed_in_the_middle_is_replaced() -> None:
+    script = (
+        "from vmm.net.meeting import Meeting; m = Meeting('lab'); print(m.is_middle, flush=True); input()"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", script], stdin=pipe, stdout=pipe, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "True\n"
+        parts = [Meeting("lab"), Meeting("lab")]
+        assert not any(part.is_middle for part in parts)
+        first.kill()
+    stations = [Station(part) for part in parts]
+    data = frame(BROADCAST, mac(1))
+    stations[1].hears(data, lambda: stations[0].jack.give(data, 0))
+    assert any(part.is_middle for part in parts)
+    for part in parts:
+        part.close()
 
 
 def test_a_stale_socket_is_no_hindrance(runtime: Path) -> None:

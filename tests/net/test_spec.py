@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.machine.program import SPIN, program
 from vmm import Machine, Switch
@@ -168,3 +170,17 @@ def test_roms_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "rom").write_bytes(b"\x55\xaa" + bytes(1022))
     with pytest.raises(UsageError, match="for firmware to run"):
         Machine(program(tmp_path, SPIN), protocol="flat", memory="16M", nics=[f"none,rom={tmp_path}/rom"])
+
+
+WORDS = st.sampled_from(
+    ["user", "switch:a", "boot:/tmp", "none", "mac=", "rom=", "pcap=", "forward=", "loss=", "tcp:"]
+)
+
+
+@given(st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=6))
+def test_whatever_is_written_is_read_or_refused(words: list[str]) -> None:
+    for text in (",".join(words), "user," + "".join(words), "user,rom=" + "".join(words)):
+        try:
+            parse_nic(text)
+        except UsageError as error:
+            assert str(error).isprintable()

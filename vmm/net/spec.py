@@ -134,8 +134,8 @@ def _model(text: str) -> NicModel:
 def _rom(path: str) -> bytes:
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise UsageError(f"rom={one_line(path)}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"rom={one_line(path)}: {getattr(error, 'strerror', error)}") from None
     if data[:2] != b"\x55\xaa" or not _BLOCK <= len(data) <= _MAX_ROM:
         raise UsageError(f"rom={one_line(path)}: not an option ROM, which starts with 55 aa")
     return data
