@@ -69,21 +69,24 @@ enum { PUT_TX, PUT_RX, TAIL, REGISTER, FRAME, CLOCK, READ, CONFIG, KINDS };
 /* Dwords 2 and 3 of a descriptor of any kind, biased to what does something. */
 static uint64_t tx_words(void)
 {
-    static const uint32_t kinds[] = {0, TXD_DEXT, TXD_DEXT | TXD_DTYP_DATA, TXD_DEXT | TXD_DTYP_DATA, 7 << 20};
+    enum { DATA = TXD_DEXT | TXD_DTYP_DATA };
+    static const uint32_t kinds[] = {0, TXD_DEXT, DATA, DATA, 7 << 20};
+    uint32_t header = (uint32_t)(below(2) ? 54 : below(256));
+    uint32_t mss = (uint32_t)(below(16) ? 200 + below(9000) : below(70000));
     uint32_t command = kinds[below(5)] | length() | ((uint32_t)rnd() & 0xdf000000u);
     uint32_t status = (uint32_t)rnd();
     if (below(2))
         command |= TXD_IC_OR_TSE;
     if ((command & TXD_DEXT) && !(command & TXD_DTYP)) /* a context with a plausible header and MSS */
-        status = (uint32_t)(below(2) ? 54 : below(256)) << 8 | (uint32_t)(below(16) ? 200 + below(9000) : below(70000)) << 16;
+        status = header << 8 | mss << 16;
     return command | (uint64_t)status << 32;
 }
 
 static uint32_t any_register(void)
 {
     static const uint32_t often[] = {
-        RCTL, TCTL, TDH, TDT, TDLEN, TDBAL, TDBAH, RDH, RDT, RDLEN, RDBAL, RDBAH, CTRL, ICR, ICS, IMS, IMC, ITR,
-        RDTR, RADV, TIDV, TADV, MDIC, EECD, EERD, VET, RXCSUM, MTA, RAH0, PBA,
+        RCTL, TCTL, TDH, TDT, TDLEN, TDBAL, TDBAH, RDH, RDT, RDLEN, RDBAL, RDBAH, CTRL, ICR, ICS, IMS, IMC,
+        ITR, RDTR, RADV, TIDV, TADV, MDIC, EECD, EERD, VET, RXCSUM, MTA, RAH0, PBA,
     };
     return below(4) ? often[below(sizeof(often) / sizeof(often[0]))] : (uint32_t)below(0x6000) & ~3u;
 }
@@ -103,8 +106,12 @@ static uint32_t any_value(uint32_t offset)
 
 static struct step pick(void)
 {
-    static const uint8_t weights[] = {PUT_TX, PUT_TX, PUT_TX, PUT_RX, TAIL, TAIL, REGISTER, FRAME, CLOCK, READ};
-    struct step s = {.kind = weights[below(10)], .index = (unsigned)below(RING), .a = address(), .b = tx_words()};
+    static const uint8_t weights[] = {
+        PUT_TX, PUT_TX, PUT_TX, PUT_RX, TAIL, TAIL, REGISTER, FRAME, CLOCK, READ,
+    };
+    struct step s = {.kind = weights[below(10)], .index = (unsigned)below(RING)};
+    s.a = address();
+    s.b = tx_words();
     s.offset = any_register();
     s.value = any_value(s.offset);
     if (!below(500))
@@ -142,7 +149,7 @@ static uint64_t apply(const struct step *s)
 {
     uint64_t got = 0;
     switch (s->kind) {
-    case PUT_TX: ram_write(rig, TX_RING + s->index * 16, &s->a, 8), ram_write(rig, TX_RING + s->index * 16 + 8, &s->b, 8); break;
+    case PUT_TX: ram_write(rig, TX_RING + s->index * 16, (uint64_t[]){s->a, s->b}, 16); break;
     case PUT_RX: ram_write(rig, RX_RING + s->index * 16, &s->a, 8); break;
     case TAIL: apply_tail(s); break;
     case REGISTER: set(s->offset, s->value); break;

@@ -12,7 +12,8 @@ MAC = bytes.fromhex("525400c0ffee")
 ADDRESS = bytes((10, 0, 2, 2))
 GUEST_ADDRESS = bytes((10, 0, 2, 15))
 BROADCAST = b"\xff" * 6
-ECHO_PORT, SINK_PORT, BULK_PORT, DHCP_PORT = 7, 9, 19, 67
+ECHO_PORT, SINK_PORT, BULK_PORT, DHCP_PORT, TFTP_PORT, TFTP_DATA_PORT = 7, 9, 19, 67, 69, 6969
+_TFTP_BLOCK = 512
 VLAN = 0x8100
 _IPV4, _ARP = 0x0800, 0x0806
 _ICMP, _TCP, _UDP = 1, 6, 17
@@ -73,20 +74,31 @@ class _Connection:
 class Peer:
     """`answer` gives what a frame makes it send. `wrong` collects what was wrong with frames; `received`
     counts what TCP connections brought to `SINK_PORT`, `digests` are their SHA-256 once closed. With `tag`
-    only frames of that VLAN count, and answers carry it."""
+    only frames of that VLAN count, and answers carry it. `boot` is offered by DHCP and sent by TFTP.
+    `burst` is the most frames sent at one time: more than the chip fetches at once if it cut up a packet."""
 
     mss: int = 1460
     window: int = _WINDOW
     tag: int | None = None
+    boot: bytes = b""
     wrong: list[str] = field(default_factory=list)
     frames: int = 0
     longest: int = 0
+    burst: int = 0
     leased: bool = False
     pings: int = 0
     digests: list[str] = field(default_factory=list)
     received: int = 0
     _connections: dict[int, _Connection] = field(default_factory=dict)
     _guest_mac: bytes = BROADCAST
+    _now: int = 0
+    _now_sent: int = 0
+
+    def note(self, when: int) -> None:
+        """A frame was sent at `when`."""
+        self._now_sent = self._now_sent + 1 if when == self._now else 1
+        self._now = when
+        self.burst = max(self.burst, self._now_sent)
 
     def answer(self, frame: bytes) -> Iterator[bytes]:
         """Frames to send back."""
@@ -151,6 +163,17 @@ class Peer:
             yield ethernet(self._guest_mac, _IPV4, udp(source, port, sender, body[8:]))
         elif port == DHCP_PORT:
             yield from self._dhcp(body[8:])
+        elif port in (TFTP_PORT, TFTP_DATA_PORT):
+            yield from self._tftp(source, sender, body[8:])
+
+    def _tftp(self, source: bytes, port: int, message: bytes) -> Iterator[bytes]:
+        """Options are not taken up, so blocks have 512 bytes; the last one is shorter."""
+        operation, acknowledged = struct.unpack(">HH", message[:4])
+        done = acknowledged if operation == 4 else 0
+        if operation in (1, 4) and done * _TFTP_BLOCK <= len(self.boot):
+            data = self.boot[done * _TFTP_BLOCK :][:_TFTP_BLOCK]
+            block = struct.pack(">HH", 3, done + 1) + data
+            yield ethernet(self._guest_mac, _IPV4, udp(source, TFTP_DATA_PORT, port, block))
 
     def _dhcp(self, message: bytes) -> Iterator[bytes]:
         options = message[240:]
@@ -162,7 +185,8 @@ class Peer:
         head = (
             b"\x02" + message[1:4] + message[4:8] + bytes(4) + bytes(4) + GUEST_ADDRESS + ADDRESS + bytes(4)
         )
-        body = head + message[28:44] + bytes(192) + _DHCP_MAGIC
+        file = (b"boot.0" if self.boot else b"").ljust(128, b"\0")
+        body = head + message[28:44] + bytes(64) + file + _DHCP_MAGIC
         body += bytes((53, 1, kinds[asked])) + b"\x36\x04" + ADDRESS + b"\x33\x04\x00\x01\x51\x80"
         body += b"\x01\x04\xff\xff\xff\x00" + b"\x03\x04" + ADDRESS + b"\xff"
         yield ethernet(self._guest_mac, _IPV4, udp(b"\xff" * 4, DHCP_PORT, 68, body))
