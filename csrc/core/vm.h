@@ -22,7 +22,7 @@ struct vm {
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
-    bool sbe_failed;
+    bool sbe_failed, count_failed;
 
     /* What ends the current vm_run. */
     struct vmk_run run;
@@ -46,7 +46,7 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 /* VM time before which no CPU runs and nothing happens, unless it comes from outside. Between runs. */
 uint64_t vm_next_event(struct vm *vm);
 
-/* From any thread: vm_run returns at the next block start. */
+/* From any thread: vm_run returns at the next safe point. */
 void vm_stop(struct vm *vm);
 
 /* System reset: board and CPUs as at power-on, RAM kept. */

@@ -15,8 +15,8 @@ BROADCAST = b"\xff" * 6
 ECHO_PORT, SINK_PORT, BULK_PORT, DHCP_PORT, TFTP_PORT, TFTP_DATA_PORT = 7, 9, 19, 67, 69, 6969
 _TFTP_BLOCK = 512
 VLAN = 0x8100
-_IPV4, _ARP = 0x0800, 0x0806
-_ICMP, _TCP, _UDP = 1, 6, 17
+_IPV4, _ARP, _IPV6 = 0x0800, 0x0806, 0x86DD
+_ICMP, _TCP, _UDP, _ICMP6 = 1, 6, 17, 58
 _FIN, _SYN, _PSH, _ACK = 1, 2, 8, 16
 _DHCP_MAGIC = bytes.fromhex("63825363")
 _WINDOW = 65535
@@ -52,6 +52,16 @@ def _with_sum(protocol: int, to: bytes, segment: bytes, at: int) -> bytes:
     pseudo = ADDRESS + to + struct.pack(">BBH", 0, protocol, len(segment))
     value = checksum(pseudo + segment) or 0xFFFF
     return segment[:at] + struct.pack(">H", value) + segment[at + 2 :]
+
+
+def router_advertisement() -> bytes:
+    """There is no IPv6 here: iPXE waits 13 seconds for somebody to say so."""
+    source, everybody = bytes.fromhex("fe80") + bytes(13) + b"\2", bytes.fromhex("ff02") + bytes(13) + b"\1"
+    body = struct.pack(">BBHBBHII", 134, 0, 0, 64, 0, 0, 0, 0)
+    value = checksum(source + everybody + struct.pack(">II", len(body), _ICMP6) + body)
+    body = body[:2] + struct.pack(">H", value) + body[4:]
+    head = struct.pack(">IHBB", 6 << 28, len(body), _ICMP6, 255) + source + everybody
+    return ethernet(bytes.fromhex("333300000001"), _IPV6, head + body)
 
 
 def udp(to: bytes, source: int, target: int, data: bytes) -> bytes:
@@ -121,6 +131,8 @@ class Peer:
             yield from self._arp(frame[14:])
         elif kind == _IPV4:
             yield from self._packet(frame[14:])
+        elif kind == _IPV6 and frame[20] == _ICMP6 and frame[54] == 133:
+            yield router_advertisement()
 
     def _arp(self, body: bytes) -> Iterator[bytes]:
         operation, sender, asked = body[6:8], body[8:18], body[24:28]

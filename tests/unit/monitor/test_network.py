@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from vmm.errors import HostError, UsageError
-from vmm.monitor import Config, Monitor, NetCounters, Nic, NicModel
+from vmm.monitor import Boot, Config, CpuMode, ExitReason, Monitor, NetCounters, Nic, NicModel
 
 MIB = 1 << 20
 MAC = bytes.fromhex("000c29010203")
@@ -45,6 +47,25 @@ def test_frames_before_the_driver_are_lost_and_counted() -> None:
             for _ in range(10_000):
                 vm.net_give(0, bytes(1514))
         assert vm.net_counters(0).rx_dropped == 1
+
+
+def test_a_frame_from_another_thread_reaches_a_guest_that_never_pauses() -> None:
+    """Nothing else is due on this machine for a long time, so only the frame itself can make it look."""
+    with monitor(Nic(MAC)) as vm:
+        vm.ram_write(0x100000, b"\xeb\xfe")
+        vm.boot(Boot(CpuMode.PROTECTED, 0x100000, {"rsp": 0x9000}, cs=0x10, ds=0x18))
+        vm.net_open(0)
+        vm.run(until_time=100_000_000)
+
+        def send() -> None:
+            vm.net_give(0, FRAME)
+            vm.stop()
+
+        timer = threading.Timer(0.05, send)
+        timer.start()
+        assert vm.run().reason is ExitReason.STOPPED
+        timer.join()
+        assert vm.net_counters(0).rx_frames == 1
 
 
 def test_frames_of_no_length_are_refused() -> None:
