@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vmm.errors import UsageError
+from tests.machine.program import SPIN, program
+from vmm import Machine, Outcome
+from vmm.errors import HostError, UsageError
 from vmm.monitor.cables import TRUNK, SwitchHandle, SwitchJack, plug_python
 
 BROADCAST = b"\xff" * 6
@@ -163,6 +167,21 @@ def test_endless_answers_end() -> None:
         plug_python(jack, jack.give)
     jacks[0].give(frame(BROADCAST, mac(1)), 0)
     assert sum(switch.counters(jack.port).dropped for jack in jacks) == 1
+
+
+def test_what_an_end_raises_is_not_lost(tmp_path: Path) -> None:
+    bench = Bench(0)
+    jack = SwitchJack(bench.switch)
+
+    def fail(_data: bytes, _when: int) -> None:
+        raise ValueError("no such frame")
+
+    plug_python(jack, fail)
+    bench.send(0, frame(BROADCAST, mac(1)))
+    with Machine(program(tmp_path, SPIN), protocol="flat", memory="16M") as vm:
+        with pytest.raises(HostError, match="the far end of a cable failed: ValueError: no such frame"):
+            vm.run(timeout=0.01)
+        assert vm.run(timeout=0.01).outcome is Outcome.TIMEOUT
 
 
 @settings(max_examples=60, deadline=None)

@@ -203,8 +203,8 @@ def _user_config(config: UserNetwork) -> Any:
 
 
 def plug_python(jack: Jack, on_frame: OnFrame) -> int:
-    """Lead a cable to a function of the frame and the VM time it was sent. It is called on the thread that
-    runs the sender and may answer with `jack.give`. What it raises ends that thread's next `Monitor.run`."""
+    """Lead a cable to a function of the frame and the VM time it was sent. It is called on the thread of the
+    sender and may answer with `jack.give`. What it raises comes out of this process's next `Monitor.run`."""
     token = ends.add(on_frame)
     error = ffi.new("struct vmk_net_error *")
     code = lib.vmk_plug_python(jack.raw(), lib.vmm_net_frame, token, error)
