@@ -36,7 +36,8 @@ struct vmk_net_error {
 };
 
 /* A frame for Python's end `token`; `now` is the sender's VM time, or when the frame arrives. Called on the
- * sender's thread, which may be the vCPU's. */
+ * sender's thread, which may be the vCPU's. Without a frame, length 0: an alarm (vmk_alarm), or, at `now`
+ * UINT64_MAX, the end: the cable was pulled, and the token is not used again. */
 typedef void vmk_frame_fn(uint64_t token, const uint8_t *frame, size_t len, uint64_t now);
 
 /* libslirp's functions, as found by whoever loaded it. */

@@ -24,12 +24,20 @@ static void peer_alarm(void *ctx, uint64_t now)
     p->frame(p->token, NULL, 0, now);
 }
 
+/* The last call for this token: Python forgets it. */
+static void peer_close(void *ctx)
+{
+    struct python_peer *p = ctx;
+    p->frame(p->token, NULL, 0, UINT64_MAX);
+    free(p);
+}
+
 int python_peer_open(vmk_frame_fn *frame, uint64_t token, struct net_peer *out)
 {
     struct python_peer *p = malloc(sizeof(*p));
     if (!p)
         return VMK_ENOMEM;
     *p = (struct python_peer){.frame = frame, .token = token};
-    *out = (struct net_peer){.send = peer_send, .close = free, .ctx = p, .alarm = peer_alarm};
+    *out = (struct net_peer){.send = peer_send, .close = peer_close, .ctx = p, .alarm = peer_alarm};
     return VMK_OK;
 }

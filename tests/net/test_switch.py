@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.machine.program import SPIN, program
 from vmm import Machine, Outcome
 from vmm.errors import HostError, UsageError
+from vmm.monitor import ends
 from vmm.monitor.cables import TRUNK, SwitchHandle, SwitchJack, plug_python
 
 BROADCAST = b"\xff" * 6
@@ -167,6 +168,16 @@ def test_endless_answers_end() -> None:
         plug_python(jack, jack.give)
     jacks[0].give(frame(BROADCAST, mac(1)), 0)
     assert sum(switch.counters(jack.port).dropped for jack in jacks) == 1
+
+
+def test_an_end_whose_cable_is_pulled_is_forgotten() -> None:
+    before = len(ends._ends)
+    bench = Bench(0, 0)
+    assert len(ends._ends) == before + 2
+    bench.switch.remove(bench.jacks[0].port)
+    assert len(ends._ends) == before + 1
+    bench.switch.close()
+    assert len(ends._ends) == before
 
 
 def test_what_an_end_raises_is_not_lost(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from vmm.monitor.library import ffi
 
 OnFrame = Callable[[bytes, int], None]
 
+_PULLED = 2**64 - 1
+
 # Tokens are never used twice, so that a late frame finds nobody instead of somebody else.
 _tokens = itertools.count(1)
 _ends: dict[int, OnFrame] = {}
@@ -28,6 +30,9 @@ def add(on_frame: OnFrame) -> int:
 def vmm_net_frame(token: int, frame: Any, length: int, now: int) -> None:
     """Called by C; an exception must not be lost there."""
     on_frame = _ends.get(token)
+    if not length and now == _PULLED:
+        _ends.pop(token, None)
+        return
     if on_frame is None:
         return
     try:
