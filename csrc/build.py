@@ -12,7 +12,7 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent
-HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_disk.h")
 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
@@ -110,7 +110,7 @@ def builder() -> FFI:
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[
-            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm")
+            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lz", "-lm")
         ],
     )
     return ffi
