@@ -245,7 +245,7 @@ static void sparse_free(struct sparse *s)
 static void sparse_close(void *ctx)
 {
     struct sparse *s = ctx;
-    char *err;
+    char err[BLK_ERROR];
     static const uint8_t clean = 0;
     if (!s->file.readonly && !sparse_commit(s, err) && s->marked)
         host_write(&s->file, s->cfg.unclean_at, &clean, 1, err);

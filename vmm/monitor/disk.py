@@ -108,6 +108,10 @@ class Layer:
             raise HostError("the disk image is closed")
         return self._handle
 
+    def view(self) -> Layer:
+        """Another way to the same layer, for as long as it lives: closing the view does nothing to it."""
+        return _View(self.handle)
+
     def release(self) -> tuple[Any, list[Any]]:
         """Give the C layer away, with the memory that it uses and its new owner keeps alive."""
         handle, self._handle = self.handle, None
@@ -151,6 +155,11 @@ class Layer:
         if handle is not None:
             _call(lib.vmk_disk_close, handle)
         self._keep.clear()
+
+
+class _View(Layer):
+    def close(self) -> None:
+        self._handle = None
 
 
 def raw_layer(file: DiskFile, offset: int, size: int) -> Layer:
