@@ -110,7 +110,8 @@ def builder() -> FFI:
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[
-            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lz", "-lm")
+            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread"),
+            *("-lz", "-lm"),
         ],
     )
     return ffi

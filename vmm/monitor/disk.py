@@ -125,7 +125,13 @@ class Layer:
 
     def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
         """Fill `buffer` from `offset`."""
-        _call(lib.vmk_disk_read, self.handle, offset, ffi.from_buffer(buffer, require_writable=True), len(buffer))
+        _call(
+            lib.vmk_disk_read,
+            self.handle,
+            offset,
+            ffi.from_buffer(buffer, require_writable=True),
+            len(buffer),
+        )
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write whole sectors at `offset`."""
@@ -183,7 +189,9 @@ def sparse_layer(
 
 def qcow2_layer(file: DiskFile, layout: Qcow2Layout, parent: Layer | None = None) -> Layer:
     """A qcow2 image over its backing file."""
-    return _over(lib.vmk_disk_qcow2, parent, _file(file), ffi.new("struct vmk_disk_qcow2 *", layout._asdict()))
+    return _over(
+        lib.vmk_disk_qcow2, parent, _file(file), ffi.new("struct vmk_disk_qcow2 *", layout._asdict())
+    )
 
 
 def concat_layer(parts: Sequence[Layer]) -> Layer:
@@ -267,5 +275,3 @@ def _call(function: Callable[..., int], *arguments: Any) -> None:
     status = function(*arguments, error)
     if status:
         raise DiskError(text_of(error) or "the disk image failed", DiskStatus(status))
-
-

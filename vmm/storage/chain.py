@@ -82,7 +82,9 @@ def _check_depth(file: ImageFile, above: tuple[ImageFile, ...]) -> None:
 
 def _open_qcow2(file: ImageFile, above: tuple[ImageFile, ...]) -> Opened:
     if file.write:
-        raise file.error("qcow2 images are only read", remedy="convert it to vmdk or raw, or use it read-only")
+        raise file.error(
+            "qcow2 images are only read", remedy="convert it to vmdk or raw, or use it read-only"
+        )
     header = qcow2.read_header(file)
     if not header.backing:
         return qcow2.open_qcow2(file, header, None)
@@ -109,9 +111,9 @@ def _open_vmdk(file: ImageFile, above: tuple[ImageFile, ...], *, stamp: bool) ->
         there = parent.levels[0].notes.get("cid")
         if there and int(str(there), 16) != descriptor.parent_cid:
             raise file.error(
-                f"its parent {parent.levels[0].path} was written to after this redo log was made on it: the two "
-                "do not fit together any more",
-                remedy="vmm disk check tells more; the parent by itself is usable",
+                f"its parent {parent.levels[0].path} was written to after this redo log was made on it: "
+                "the two do not fit together any more",
+                remedy="the parent by itself is usable",
             )
         return open_vmdk(vmdk, parent, stamp=stamp)
 

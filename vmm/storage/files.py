@@ -82,6 +82,14 @@ class ImageFile:
             raise HostError(one_line(f"{self.path}: cannot write: {error.strerror}")) from None
         self.size = max(self.size, offset)
 
+    def truncate(self, size: int) -> None:
+        """Cut the file, or make it longer by a hole; HostError if the host cannot."""
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError as error:
+            raise HostError(one_line(f"{self.path}: cannot be resized: {error.strerror}")) from None
+        self.size = size
+
     def sync(self) -> None:
         """Make what was put durable."""
         try:

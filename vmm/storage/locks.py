@@ -1,4 +1,4 @@
-"""Locks on image files, so that nobody writes what another reads or writes; QEMU's tools see them and are seen.
+"""Locks on image files, so that nobody writes what another reads or writes; QEMU's tools see them too.
 
 The scheme is that of QEMU's file-posix driver: for each right it uses, a user holds a shared lock on byte
 100 + right, and for each right it cannot bear in others on byte 200 + right; then it looks whether anybody
@@ -60,7 +60,7 @@ def _taken(fd: int, byte: int) -> bool:
 
 
 def _holders(fd: int) -> list[str]:
-    """Names and ids of processes that have the file of `fd` open besides by `fd`; only those we may look at."""
+    """Processes that have the file of `fd` open besides by `fd`, as far as we may look."""
     mine = os.fstat(fd)
     found = []
     for process in Path("/proc").glob("[0-9]*"):

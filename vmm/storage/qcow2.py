@@ -112,6 +112,12 @@ def open_qcow2(file: ImageFile, header: Header, parent: Opened | None) -> Opened
     """The image over its backing file, if it has one."""
     layout = Qcow2Layout(header.size, header.l1_offset, header.l1_entries, header.cluster_bits)
     layer = qcow2_layer(file.for_layer(), layout, parent.layer if parent else None)
-    notes = {"cluster_size": 1 << header.cluster_bits, "version": header.version, "snapshots": header.snapshots}
+    notes = {
+        "cluster_size": 1 << header.cluster_bits,
+        "version": header.version,
+        "snapshots": header.snapshots,
+    }
     level = Level(file.path, "qcow2", layer.view(), header.size, notes)
-    return Opened(layer, [level, *(parent.levels if parent else [])], [file, *(parent.files if parent else [])])
+    return Opened(
+        layer, [level, *(parent.levels if parent else [])], [file, *(parent.files if parent else [])]
+    )

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 from vmm.errors import ImageError
 from vmm.monitor.disk import Layer, concat_layer, raw_layer, sparse_layer, stamp_layer, zero_layer
 from vmm.storage import vmdk_descriptor, vmdk_header
 from vmm.storage.files import SECTOR, ImageFile
 from vmm.storage.image import Level, Opened, closing_on_error
-from vmm.storage.vmdk_descriptor import Descriptor, Extent
+from vmm.storage.vmdk_descriptor import Extent
 from vmm.storage.vmdk_tables import settle
 
 SPARSE_TYPES = ("monolithicSparse", "twoGbMaxExtentSparse", "streamOptimized")
@@ -65,22 +64,17 @@ class Vmdk:
         """Bytes of the disk. The header inside an image counts, as for QEMU."""
         return (self.header.capacity if self.header else self.descriptor.sectors) * SECTOR
 
-    def rewrite(self, descriptor: Descriptor) -> None:
-        """Put another descriptor in the place of this one, and make it durable."""
-        text = descriptor.text().encode()
+    def rewrite(self, *, sectors: int | None = None, **settings: str) -> None:
+        """Change settings of the descriptor, or the size of its only extent, and make that durable."""
+        text = vmdk_descriptor.edited(self.text, settings, sectors)
         if self.header:
             if len(text) > self.room:
                 raise self.file.error(f"the descriptor has room for {self.room} bytes, not for {len(text)}")
             text = text.ljust(self.room, b"\0")
         self.file.put(self.place, text)
         if not self.header:
-            _truncate(self.file, len(text))
+            self.file.truncate(len(text))
         self.file.sync()
-
-
-def _truncate(file: ImageFile, length: int) -> None:
-    with file.path.open("rb+") as stream:
-        stream.truncate(length)
 
 
 def open_vmdk(vmdk: Vmdk, parent: Opened | None, *, stamp: bool = True) -> Opened:
@@ -101,7 +95,10 @@ def open_vmdk(vmdk: Vmdk, parent: Opened | None, *, stamp: bool = True) -> Opene
 
 
 def _notes(vmdk: Vmdk) -> dict[str, object]:
-    notes: dict[str, object] = {"create_type": vmdk.descriptor.create_type, "cid": f"{vmdk.descriptor.cid:08x}"}
+    notes: dict[str, object] = {
+        "create_type": vmdk.descriptor.create_type,
+        "cid": f"{vmdk.descriptor.cid:08x}",
+    }
     if vmdk.header:
         notes["grain_size"] = vmdk.header.grain * SECTOR
         notes["unclean"] = bool(vmdk.header.unclean)
@@ -189,8 +186,3 @@ def _flat(file: ImageFile, extent: Extent) -> Layer:
     if file.size < need:
         raise file.error(f"the extent needs {need} bytes, but the file has {file.size}: is it truncated?")
     return raw_layer(file.for_layer(), extent.offset * SECTOR, extent.sectors * SECTOR)
-
-
-def parent_path(child: Path, hint: str) -> Path:
-    """Where a parent is, by the hint of its child: relative to the child's folder."""
-    return child.parent / hint

@@ -1,7 +1,7 @@
 """The descriptor of a VMDK: a small text that says what a disk consists of.
 
-Follows VMware's "Virtual Disk Format 5.0". Lines are `name=value` or `access sectors type "file" offset`; names
-are compared without case. What we do not know is kept out of the way: `ddb.*` and unknown names are only read.
+Follows VMware's "Virtual Disk Format 5.0". Lines are `name=value` or `access sectors type "file" offset`;
+names are compared without case, and those we do not know are left alone.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ def is_descriptor(head: bytes) -> bool:
 def parse(data: bytes, path: Path) -> Descriptor:
     """The descriptor in `data`, which ends at the first zero byte; ImageError for what cannot be."""
     settings: dict[str, str] = {}
+    ddb: dict[str, str] = {}
     extents: list[Extent] = []
     for number, line in enumerate(data.partition(b"\0")[0].decode("utf-8", "replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -92,7 +93,11 @@ def parse(data: bytes, path: Path) -> Descriptor:
         if match := _EXTENT.fullmatch(line):
             extents.append(_extent(match, path, number))
         elif match := _SETTING.fullmatch(line):
-            settings[match["name"].lower()] = match["value"]
+            name = match["name"]
+            if name.lower().startswith("ddb."):
+                ddb[name] = match["value"]
+            else:
+                settings[name.lower()] = match["value"]
         else:
             raise ImageError(path, f"line {number} of the descriptor is neither a setting nor an extent")
     if not extents or len(extents) > _MAX_EXTENTS:
@@ -103,7 +108,7 @@ def parse(data: bytes, path: Path) -> Descriptor:
         extents=extents,
         parent=settings.get("parentfilenamehint", ""),
         parent_cid=_hex(settings, "parentcid", path, NO_PARENT),
-        ddb={name: value for name, value in settings.items() if name.startswith("ddb.")},
+        ddb=ddb,
     )
 
 
@@ -111,7 +116,9 @@ def _extent(match: re.Match[str], path: Path, number: int) -> Extent:
     sectors, offset = match["sectors"], match["at"] or "0"
     if len(sectors) > 18 or len(offset) > 18 or not int(sectors):
         raise ImageError(path, f"line {number} of the descriptor: an extent of impossible size")
-    return Extent(match["access"].upper(), int(sectors), match["kind"].upper(), match["file"] or "", int(offset))
+    return Extent(
+        match["access"].upper(), int(sectors), match["kind"].upper(), match["file"] or "", int(offset)
+    )
 
 
 def _hex(settings: Mapping[str, str], name: str, path: Path, default: int) -> int:
@@ -121,6 +128,19 @@ def _hex(settings: Mapping[str, str], name: str, path: Path, default: int) -> in
     if not re.fullmatch(r"[0-9A-Fa-f]{1,8}", text):
         raise ImageError(path, f"the descriptor's {name} '{text[:20]}' is no number of 8 hex digits")
     return int(text, 16)
+
+
+def edited(data: bytes, settings: Mapping[str, str], sectors: int | None) -> bytes:
+    """A descriptor with other values for settings that it has, and another size of its only extent; all else,
+    what we do not know too, stays as it is."""
+    text = data.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    for name, value in settings.items():
+        quote = "" if name.endswith("CID") else '"'
+        line = f"{name}={quote}{value}{quote}"
+        text = re.sub(rf"(?im)^[ \t]*{name}[ \t]*=.*$", lambda _, line=line: line, text)  # type: ignore[misc]
+    if sectors is not None:
+        text = re.sub(r"(?im)^([ \t]*RW[ \t]+)[0-9]+", rf"\g<1>{sectors}", text)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def cid_place(data: bytes) -> tuple[int, int] | None:

@@ -151,5 +151,3 @@ def plan(sectors: int, *, zero_grains: bool, descriptor: bool = True) -> Plan:
 def _directory(first: int, count: int, step: int) -> bytes:
     """Entries for `count` tables from sector `first` on."""
     return struct.pack(f"<{count}I", *range(first, first + count * step, step))
-
-

@@ -1,0 +1,84 @@
+"""One image's contents into a new one: what the source does not hold, and zeros, take no space there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from vmm.monitor.disk import is_zero
+from vmm.storage.create import new_disk
+from vmm.storage.image import Image
+
+CHUNK = 1 << 20
+GRAIN = 1 << 16
+
+Progress = Callable[[int, int], None]
+"""Bytes done, bytes in all."""
+
+
+class Converted(NamedTuple):
+    """Bytes of the disk, and how many of them were written."""
+
+    size: int
+    written: int
+
+
+def nothing(done: int, total: int) -> None:
+    """Progress nobody looks at."""
+
+
+def convert(
+    source: Image,
+    path: Path,
+    kind: str,
+    *,
+    force: bool = False,
+    preallocate: bool = False,
+    progress: Progress = nothing,
+) -> Converted:
+    """Write the disk that `source` shows, all its layers seen from the top, to a new image."""
+    written = 0
+    with new_disk(path, source.size, kind, force=force, preallocate=preallocate) as sink:
+        buffer = bytearray(CHUNK)
+        for offset in range(0, source.size, CHUNK):
+            length = min(CHUNK, source.size - offset)
+            view = memoryview(buffer)[:length]
+            if any(extent.depth is not None for extent in source.map(offset, offset + length)):
+                source.layer.read_into(offset, view)
+                for start, end in _filled(view):
+                    sink.write(offset + start, view[start:end])
+                    written += end - start
+            progress(offset + length, source.size)
+    return Converted(source.size, written)
+
+
+def _filled(view: memoryview) -> Iterator[tuple[int, int]]:
+    """Runs of grains that are not all zeros."""
+    first: int | None = None
+    for start in range(0, len(view), GRAIN):
+        if is_zero(view[start : start + GRAIN]):
+            if first is not None:
+                yield first, start
+            first = None
+        elif first is None:
+            first = start
+    if first is not None:
+        yield first, len(view)
+
+
+def first_difference(one: Image, other: Image, progress: Progress = nothing) -> int | None:
+    """The first byte in which two disks differ; what one has more than the other counts as zeros there."""
+    size = max(one.size, other.size)
+    for offset in range(0, size, CHUNK):
+        length = min(CHUNK, size - offset)
+        left, right = (_read(image, offset, length) for image in (one, other))
+        if left != right:
+            return offset + next(index for index in range(length) if left[index] != right[index])
+        progress(offset + length, size)
+    return None
+
+
+def _read(image: Image, offset: int, length: int) -> bytes:
+    there = max(0, min(length, image.size - offset))
+    return (image.layer.read(offset, there) if there else b"").ljust(length, b"\0")
