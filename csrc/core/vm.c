@@ -185,6 +185,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += vm->vcpu[i]->guest->icount;
+        total += guest_icount(vm->vcpu[i]->guest);
     return total;
 }

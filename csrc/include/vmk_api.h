@@ -139,6 +139,7 @@ struct vmk_stats {
     uint64_t traps[64];          /* by class: vmk_sbe_class_name() */
     uint64_t exceptions[32];     /* by vector */
     uint64_t interrupts[256];    /* by vector */
+    uint64_t monitor_entries;    /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
     uint64_t unclaimed_reads, unclaimed_writes;
     uint64_t sbe_blocks, sbe_clean, sbe_instructions, sbe_candidates, sbe_sites;
@@ -253,5 +254,7 @@ size_t vmk_written_pages(struct vm *vm, uint64_t *pages, size_t max);
 const char *vmk_cpu_model(uint32_t row);
 const char *vmk_cpu_model_text(uint32_t row);
 const char *vmk_engine_version(void);
+/* The host's time stamp counter, or 0 where it has none: for measurements, never for a guest. */
+uint64_t vmk_host_cycles(void);
 
 #endif

@@ -17,7 +17,7 @@ from vmm.monitor.enums import (
     TimeMode,
     TraceKind,
 )
-from vmm.monitor.library import Library, cpu_models, engine_version, library
+from vmm.monitor.library import Library, cpu_models, engine_version, host_cycles, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
@@ -63,5 +63,6 @@ __all__ = [
     "TraceKind",
     "cpu_models",
     "engine_version",
+    "host_cycles",
     "library",
 ]

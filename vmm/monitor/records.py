@@ -126,11 +126,13 @@ class Registers:
 
 
 class Stats(NamedTuple):
-    """Counters since power-on. The mappings hold only what is not zero: `traps` by class of instruction,
-    `exceptions` and `interrupts` by vector."""
+    """Counters since power-on. `monitor_entries` are how often the guest's execution was left for the
+    monitor: traps, calls by native instructions, exceptions, interrupts, MMIO accesses. The mappings hold
+    only what is not zero: `traps` by class of instruction, `exceptions` and `interrupts` by vector."""
 
     instructions: int
     vm_ns: int
+    monitor_entries: int
     traps: Mapping[str, int]
     exceptions: Mapping[int, int]
     interrupts: Mapping[int, int]
