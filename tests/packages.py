@@ -55,6 +55,7 @@ CATALOGUE = {
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("qemu-utils", program="qemu-img"),
     )
 }
 
