@@ -22,7 +22,7 @@ FORMAT_HELP = "Insist on raw, vmdk or qcow2 instead of looking at the contents."
 
 @contextmanager
 def progress(what: str) -> Iterator[Progress]:
-    """A bar on stderr while the block runs, if that is a terminal. SIGTERM ends the block like Ctrl-C does."""
+    """A bar on stderr, if that is a terminal, while the block runs; SIGTERM ends that like Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         if not sys.stderr.isatty():
