@@ -102,15 +102,21 @@ struct board *board_create(const struct vmk_config *cfg, char *err, size_t errle
     return b;
 }
 
+void board_shut(struct board *b)
+{
+    for (unsigned i = 0; i < b->ndevs && !b->shut; i++)
+        if (b->devs[i].cls->destroy)
+            b->devs[i].cls->destroy(&b->devs[i]);
+    b->shut = true;
+}
+
 void board_destroy(struct board *b)
 {
     if (!b)
         return;
-    for (unsigned i = 0; i < b->ndevs; i++) {
-        if (b->devs[i].cls->destroy)
-            b->devs[i].cls->destroy(&b->devs[i]);
+    board_shut(b);
+    for (unsigned i = 0; i < b->ndevs; i++)
         free(b->devs[i].state);
-    }
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++)
         free(b->out[ch].bytes);
     inbox_destroy(&b->inbox);

@@ -62,12 +62,17 @@ struct board {
     _Atomic uint32_t frames_out;   /* bit per NIC whose queue_peer has frames */
     const struct board_cpu_ops *cpu;
     void *cpu_ctx;
+    bool shut;
     char error[256];
 };
 
 /* Builds RAM, buses and every chip of dev/devices.c. NULL with text in err. */
 struct board *board_create(const struct vmk_config *cfg, char *err, size_t errlen);
 void board_destroy(struct board *b);
+
+/* Ends every thread of the chips' backends; they could still kick a CPU. Before the CPUs go; the board
+ * answers no access after it. board_destroy() does it if nobody has. */
+void board_shut(struct board *b);
 
 /* System reset: every chip's reset; RAM stays. */
 void board_reset(struct board *b);

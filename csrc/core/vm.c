@@ -150,6 +150,8 @@ void vm_destroy(struct vm *vm)
 {
     if (!vm)
         return;
+    if (vm->board)
+        board_shut(vm->board);
     for (unsigned i = 0; i < vm->cpus; i++) {
         engine_destroy(vm->vcpu[i]);
         free(vm->vcpu[i]);

@@ -1,19 +1,22 @@
 """The only way to the vmkernel monitor in C: one method per call, typed records, exceptions for codes.
 
 Reading order: `library.py` (the extension), `enums.py` and `records.py` (its data), `check.py` (its errors),
-`vm.py` (a virtual machine's handle).
+`backend.py` (disks before they are attached), `vm.py` (a virtual machine's handle).
 """
 
 from __future__ import annotations
 
+from vmm.monitor.backend import Backend, ram_backend
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    DiskKind,
     ExitReason,
     NicModel,
     Policy,
     Profile,
     Request,
+    ScsiModel,
     TimeMode,
     TraceKind,
 )
@@ -22,6 +25,8 @@ from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
     NetCounters,
     Nic,
@@ -38,10 +43,14 @@ from vmm.monitor.vm import MAX_CPUS, Monitor
 __all__ = [
     "MAX_CPUS",
     "REGISTER_NAMES",
+    "Backend",
     "Boot",
     "Channel",
     "Config",
     "CpuMode",
+    "DiskKind",
+    "DiskPlace",
+    "DiskStats",
     "Exit",
     "ExitReason",
     "Library",
@@ -54,6 +63,7 @@ __all__ = [
     "RawScreen",
     "Registers",
     "Request",
+    "ScsiModel",
     "Segment",
     "Site",
     "SratSummary",
@@ -65,4 +75,5 @@ __all__ = [
     "engine_version",
     "host_cycles",
     "library",
+    "ram_backend",
 ]

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vmm.monitor.enums import CpuMode, ExitReason, NicModel, Policy, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    CpuMode,
+    ExitReason,
+    NicModel,
+    Policy,
+    Profile,
+    Request,
+    ScsiModel,
+    TimeMode,
+    TraceKind,
+)
 
 REGISTER_NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -30,7 +40,8 @@ class Nic(NamedTuple):
 class Config(NamedTuple):
     """A VM to be made. `memory` is bytes, a multiple of 4096; `rtc_epoch` seconds since 1970 at power-on;
     `cpu_model` a row of `cpu_models()`; `quantum` instructions per CPU's turn, 0 for the default; `trace` the
-    kinds of event recorded beside traps, exceptions and interrupts; `nics` at most 8."""
+    kinds of event recorded beside traps, exceptions and interrupts; `nics` at most 8; `scsi` the
+    SCSI adapters, at most 4."""
 
     memory: int
     cpus: int = 1
@@ -43,6 +54,31 @@ class Config(NamedTuple):
     debug_exit_port: int = 0
     trace: frozenset[TraceKind] = frozenset()
     nics: tuple[Nic, ...] = ()
+    scsi: tuple[ScsiModel, ...] = ()
+
+
+class DiskPlace(NamedTuple):
+    """A place on a SCSI adapter. Target 7 of a 53C1030 is the adapter itself."""
+
+    adapter: int = 0
+    target: int = 0
+    lun: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.adapter}:{self.target}:{self.lun}"
+
+
+class DiskStats(NamedTuple):
+    """What a disk's queue has done since it was attached; `last_error` is the backend's text."""
+
+    reads: int
+    writes: int
+    flushes: int
+    discards: int
+    read_bytes: int
+    written_bytes: int
+    errors: int
+    last_error: str
 
 
 class Boot(NamedTuple):

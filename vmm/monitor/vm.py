@@ -10,13 +10,16 @@ from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
 from vmm.monitor import unpack
+from vmm.monitor.backend import Backend
 from vmm.monitor.check import creation_failure, failure
-from vmm.monitor.enums import Channel, Policy
+from vmm.monitor.enums import Channel, DiskKind, Policy
 from vmm.monitor.library import ffi, lib, text_of
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
     NetCounters,
     RawScreen,
@@ -58,6 +61,8 @@ class Monitor:
         self._buffer = ffi.new("char[]", _OUTPUT_CHUNK)
         self._screen = ffi.new("struct vmk_screen *")
         self._cells = ffi.new("uint16_t[]", _SCREEN_CELLS)
+        # What attached backends point to lives as long as they do.
+        self._media: dict[DiskPlace, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +78,7 @@ class Monitor:
             handle, self._handle = self._handle, None
         if handle:
             lib.vmk_destroy(handle)
+        self._media.clear()
 
     @property
     def closed(self) -> bool:
@@ -139,6 +145,38 @@ class Monitor:
     def set_policy(self, insn: int, policy: Policy) -> None:
         """What becomes of row `insn`; UsageError if the row does not allow it. Before the first `run`."""
         self._check(lib.vmk_sbe_set_policy(self._vm(), insn, policy), "setting a policy")
+
+    # Disks
+
+    def attach_disk(self, place: DiskPlace, backend: Backend | None, kind: DiskKind, **texts: str) -> None:
+        """Plug a disk in; None is a CD drive without a medium. `texts`: `serial`, `product`."""
+        config = ffi.new("struct vmk_disk_config *")
+        config.kind = kind
+        for name, text in texts.items():
+            setattr(config, name, _disk_text(name, text, len(getattr(config, name))))
+        handle = _handle_of(backend)
+        code = lib.vmk_disk_attach(self._vm(), *place, handle, config)
+        self._check(code, f"attaching disk {place}")
+        self._taken(place, backend)
+
+    def detach_disk(self, place: DiskPlace) -> None:
+        """Pull a disk out; its backend is closed."""
+        self._check(lib.vmk_disk_detach(self._vm(), *place), f"detaching disk {place}")
+        self._media.pop(place, None)
+
+    def insert_disk(self, place: DiskPlace, backend: Backend | None) -> None:
+        """Another medium for a CD drive, or none."""
+        self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
+        self._taken(place, backend)
+
+    def disk_stats(self, place: DiskPlace) -> DiskStats:
+        """What a disk has done."""
+        raw = ffi.new("struct vmk_disk_stats *")
+        self._check(lib.vmk_disk_stats(self._vm(), *place, raw), f"statistics of disk {place}")
+        return unpack.disk_stats_of(raw)
+
+    def _taken(self, place: DiskPlace, backend: Backend | None) -> None:
+        self._media[place] = backend.release() if backend is not None else None
 
     # Running
 
@@ -324,6 +362,17 @@ def _take(array: Any, count: int) -> Iterable[int]:
     return (int(value) for value in array[0:count])
 
 
+def _handle_of(backend: Backend | None) -> Any:
+    return ffi.NULL if backend is None else backend.handle
+
+
+def _disk_text(name: str, text: str, room: int) -> bytes:
+    data = text.encode("ascii", "replace")
+    if not text.isascii() or not text.isprintable() or len(data) >= room:
+        raise UsageError(f"a disk's {name} {text!r}: up to {room - 4} printable ASCII characters")
+    return data
+
+
 def _check_range(address: int, length: int) -> None:
     if address < 0 or length < 0 or address + length > _U64 + 1:
         raise UsageError(f"address {address:#x} with {length} bytes is outside a 64-bit address space")
@@ -336,6 +385,10 @@ def _config(config: Config) -> Any:
     raw.cpu_model, raw.quantum, raw.msr_ignore = config.cpu_model, config.quantum, config.msr_ignore
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
+    if len(config.scsi) > len(raw.scsi_model):
+        raise UsageError(f"{len(config.scsi)} SCSI adapters: a VM has at most {len(raw.scsi_model)}")
+    raw.scsi_adapters = len(config.scsi)
+    raw.scsi_model[0 : len(config.scsi)] = config.scsi
     if len(config.nics) > MAX_NICS:
         raise UsageError(f"{len(config.nics)} NICs: a VM has at most {MAX_NICS}")
     raw.nics = len(config.nics)
