@@ -54,6 +54,9 @@ CATALOGUE = {
         Package("ipxe"),
         Package("busybox-static"),
         Package("acpica-tools"),
+        Package("grub-pc-bin"),
+        Package("grub-common"),
+        Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
         Package("qemu-utils", program="qemu-img"),
     )

@@ -41,7 +41,8 @@ class Machine:
     what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time.
+    at power-on, by default 2000-01-01 in virtual time and now in real time; `scsi` the SCSI adapters, each
+    `lsilogic` or `lsisas1068`, whose disks `monitor.attach_disk` plugs in.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -64,6 +65,7 @@ class Machine:
         trace: str | Iterable[str] = (),
         protocol: str | None = None,
         rtc: datetime | None = None,
+        scsi: Sequence[str] = (),
     ) -> None:
         options = check_options(
             image,
@@ -81,6 +83,7 @@ class Machine:
             trace=trace,
             protocol=protocol,
             rtc=rtc,
+            scsi=scsi,
         )
         self._set_up(options)
 

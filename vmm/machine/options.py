@@ -15,7 +15,7 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Profile, TimeMode, TraceKind, cpu_models
+from vmm.monitor import MAX_CPUS, Config, Profile, ScsiModel, TimeMode, TraceKind, cpu_models
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,8 @@ VIRTUAL_RTC = 946_684_800
 
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
+SCSI_MODELS = {"lsilogic": ScsiModel.LSI53C1030, "lsisas1068": ScsiModel.SAS1068}
+MAX_SCSI_ADAPTERS = 4
 MSR_POLICIES = {"fault": False, "zero": True}
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -53,6 +55,7 @@ class MachineOptions:
     trace: frozenset[TraceKind]
     protocol: str | None
     rtc: int
+    scsi: tuple[ScsiModel, ...] = ()
 
     def config(self) -> Config:
         """For the monitor."""
@@ -66,6 +69,7 @@ class MachineOptions:
             msr_ignore=self.msr_ignore,
             debug_exit_port=self.debug_exit or 0,
             trace=self.trace,
+            scsi=self.scsi,
         )
 
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
@@ -99,6 +103,7 @@ def check_options(
     trace: str | Iterable[str] = (),
     protocol: str | None = None,
     rtc: datetime | None = None,
+    scsi: Sequence[str] = (),
 ) -> MachineOptions:
     """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
     mode = _choice("time", time, TIMES)
@@ -118,6 +123,7 @@ def check_options(
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
         protocol=protocol,
         rtc=_rtc(rtc, mode),
+        scsi=_scsi(scsi),
     )
 
 
@@ -125,6 +131,12 @@ def _choice(what: str, value: str, choices: dict[str, T]) -> T:
     if value not in choices:
         raise UsageError(f"unknown {what} '{value}'; choose from {', '.join(choices)}")
     return choices[value]
+
+
+def _scsi(models: Sequence[str]) -> tuple[ScsiModel, ...]:
+    if len(models) > MAX_SCSI_ADAPTERS:
+        raise UsageError(f"{len(models)} SCSI adapters: a machine has at most {MAX_SCSI_ADAPTERS}")
+    return tuple(_choice("SCSI adapter", model, SCSI_MODELS) for model in models)
 
 
 def _memory(memory: str | int) -> int:
