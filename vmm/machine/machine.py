@@ -25,6 +25,9 @@ from vmm.monitor.vm import FOREVER, TRACE_RING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.machine.disks import DiskLike, Disks, DiskSpec
+    from vmm.monitor import DiskStats
+
 Until = Pattern | Callable[["Machine"], bool]
 
 
@@ -42,7 +45,8 @@ class Machine:
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
     at power-on, by default 2000-01-01 in virtual time and now in real time; `scsi` the SCSI adapters, each
-    `lsilogic` or `lsisas1068`, whose disks `monitor.attach_disk` plugs in.
+    `lsilogic` or `lsisas1068`, as many as the disks need if none are named; `disks` and `cdroms` image files
+    as `vmm run --disk` takes them (`"web.vmdk,snapshot"`); `boot` what firmware tries, as in `cdrom,disk`.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -66,6 +70,9 @@ class Machine:
         protocol: str | None = None,
         rtc: datetime | None = None,
         scsi: Sequence[str] = (),
+        disks: Sequence[DiskLike] = (),
+        cdroms: Sequence[DiskLike] = (),
+        boot: str | None = None,
     ) -> None:
         options = check_options(
             image,
@@ -84,6 +91,9 @@ class Machine:
             protocol=protocol,
             rtc=rtc,
             scsi=scsi,
+            disks=disks,
+            cdroms=cdroms,
+            boot=boot,
         )
         self._set_up(options)
 
@@ -91,7 +101,14 @@ class Machine:
         self.options = options
         self.monitor: Monitor
         self.plan: BootPlan
-        self.monitor, self.plan = power_on(options)
+        self._disks = _open_disks(options)
+        try:
+            self.monitor, self.plan = power_on(options)
+        except BaseException:
+            if self._disks is not None:
+                self._disks.close()
+            raise
+        self._plug_in_disks()
         self.serial = SerialPort(
             lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
         )
@@ -121,8 +138,20 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free the VM; again is nothing."""
+        """Free the VM and close its disks; again is nothing."""
         self.monitor.close()
+        disks, self._disks = self._disks, None
+        if disks is not None:
+            disks.close()
+
+    def _plug_in_disks(self) -> None:
+        if self._disks is None:
+            return
+        try:
+            self._disks.attach(self.monitor)
+        except BaseException:
+            self.close()
+            raise
 
     # Running
 
@@ -253,6 +282,11 @@ class Machine:
         return self.monitor.stats()
 
     @property
+    def disks(self) -> list[tuple[DiskSpec, DiskStats]]:
+        """Its disks and what each has done."""
+        return [] if self._disks is None else self._disks.stats(self.monitor)
+
+    @property
     def sites(self) -> list[Site]:
         """Instructions that scan-before-execution has rewritten."""
         return self.monitor.sites()
@@ -286,3 +320,11 @@ class Machine:
         registers = self.monitor.registers(cpu)
         where = registers.pc if address is None else address
         return disassemble(self.monitor.linear_read(cpu, where, 16 * count), where, registers.bits, count)
+
+
+def _open_disks(options: MachineOptions) -> Disks | None:
+    if not options.disks:
+        return None
+    from vmm.machine.disks import Disks  # noqa: PLC0415 (most machines have none)
+
+    return Disks(options.disks)

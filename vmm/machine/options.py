@@ -20,6 +20,8 @@ from vmm.monitor import MAX_CPUS, Config, Profile, ScsiModel, TimeMode, TraceKin
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.machine.disks import DiskLike, DiskSpec
+
 VIRTUAL_RTC = 946_684_800
 """What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
 
@@ -56,6 +58,8 @@ class MachineOptions:
     protocol: str | None
     rtc: int
     scsi: tuple[ScsiModel, ...] = ()
+    disks: tuple[DiskSpec, ...] = ()
+    boot: str | None = None
 
     def config(self) -> Config:
         """For the monitor."""
@@ -71,6 +75,14 @@ class MachineOptions:
             trace=self.trace,
             scsi=self.scsi,
         )
+
+    def firmware_files(self) -> dict[str, bytes]:
+        """What fw_cfg has beside what every machine's has."""
+        if self.boot is None:
+            return {}
+        from vmm.machine.disks import boot_order  # noqa: PLC0415 (few ask for it)
+
+        return {"bootorder": boot_order(self.boot, self.disks, len(self.config().nics))}
 
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
         """For the loader, on a machine with these ACPI tables."""
@@ -104,9 +116,13 @@ def check_options(
     protocol: str | None = None,
     rtc: datetime | None = None,
     scsi: Sequence[str] = (),
+    disks: Sequence[DiskLike] = (),
+    cdroms: Sequence[DiskLike] = (),
+    boot: str | None = None,
 ) -> MachineOptions:
     """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
     mode = _choice("time", time, TIMES)
+    specs = _disks(disks, cdroms)
     return MachineOptions(
         image=Path(image),
         memory=_memory(memory),
@@ -123,7 +139,9 @@ def check_options(
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
         protocol=protocol,
         rtc=_rtc(rtc, mode),
-        scsi=_scsi(scsi),
+        scsi=_scsi(scsi, specs),
+        disks=specs,
+        boot=boot,
     )
 
 
@@ -133,7 +151,19 @@ def _choice(what: str, value: str, choices: dict[str, T]) -> T:
     return choices[value]
 
 
-def _scsi(models: Sequence[str]) -> tuple[ScsiModel, ...]:
+def _disks(disks: Sequence[DiskLike], cdroms: Sequence[DiskLike]) -> tuple[DiskSpec, ...]:
+    if not disks and not cdroms:
+        return ()
+    from vmm.machine.disks import disk_specs  # noqa: PLC0415 (most machines have none)
+
+    return disk_specs(disks, cdroms)
+
+
+def _scsi(models: Sequence[str], disks: Sequence[DiskSpec]) -> tuple[ScsiModel, ...]:
+    """The adapters asked for, and for disks beyond those as many of the first kind as they need."""
+    needed = max((disk.place.adapter + 1 for disk in disks), default=0)
+    if len(models) < needed:
+        models = [*models, *[(*models, "lsilogic")[0]] * (needed - len(models))]
     if len(models) > MAX_SCSI_ADAPTERS:
         raise UsageError(f"{len(models)} SCSI adapters: a machine has at most {MAX_SCSI_ADAPTERS}")
     return tuple(_choice("SCSI adapter", model, SCSI_MODELS) for model in models)

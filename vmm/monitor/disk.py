@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from vmm.errors import HostError, one_line
+from vmm.monitor.backend import Backend
 from vmm.monitor.library import ffi, lib, text_of
 
 _ERROR = 160
@@ -76,12 +77,12 @@ class Mapped(NamedTuple):
     allocated: bool
 
 
-class Layer:
+class Layer(Backend):
     """A stack of layers, seen from its top."""
 
     def __init__(self, handle: Any, *keep: Any) -> None:
-        self._handle = handle
-        self._keep: list[Any] = list(keep)
+        super().__init__(handle)
+        self._kept: list[Any] = list(keep)
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +116,7 @@ class Layer:
     def release(self) -> tuple[Any, list[Any]]:
         """Give the C layer away, with the memory that it uses and its new owner keeps alive."""
         handle, self._handle = self.handle, None
-        return handle, self._keep
+        return handle, self._kept
 
     def read(self, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, both whole sectors."""
@@ -160,7 +161,7 @@ class Layer:
         handle, self._handle = self._handle, None
         if handle is not None:
             _call(lib.vmk_disk_close, handle)
-        self._keep.clear()
+        self._kept.clear()
 
 
 class _View(Layer):
@@ -199,14 +200,14 @@ def concat_layer(parts: Sequence[Layer]) -> Layer:
     handles = ffi.new("struct blk_backend *[]", [part.handle for part in parts])
     made = _make(lib.vmk_disk_concat, handles, len(parts))
     for part in parts:
-        made._keep += part.release()[1]
+        made._kept += part.release()[1]
     return made
 
 
 def stamp_layer(lower: Layer, file: DiskFile, offset: int, stamp: bytes) -> Layer:
     """`lower`, with `stamp` written at `offset` of `file` before the first change."""
     made = _make(lib.vmk_disk_stamp, lower.handle, _file(file), offset, stamp, len(stamp))
-    made._keep += lower.release()[1]
+    made._kept += lower.release()[1]
     return made
 
 
@@ -237,7 +238,7 @@ class ChangeTable:
         made = _make(
             lib.vmk_disk_track, lower.handle, self._epochs, self.blocks, self.block_size, self._epoch
         )
-        made._keep += [self, *lower.release()[1]]
+        made._kept += [self, *lower.release()[1]]
         return made
 
 
@@ -258,7 +259,7 @@ def _over(maker: Any, parent: Layer | None, *arguments: Any, take: bool = True) 
     """A layer over `parent`, which it takes over if it can be made."""
     made = _make(maker, *arguments, parent.handle if parent else ffi.NULL)
     if parent and take:
-        made._keep += parent.release()[1]
+        made._kept += parent.release()[1]
     return made
 
 

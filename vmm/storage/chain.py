@@ -83,7 +83,8 @@ def _check_depth(file: ImageFile, above: tuple[ImageFile, ...]) -> None:
 def _open_qcow2(file: ImageFile, above: tuple[ImageFile, ...]) -> Opened:
     if file.write:
         raise file.error(
-            "qcow2 images are only read", remedy="convert it to vmdk or raw, or use it read-only"
+            "qcow2 images are only read",
+            remedy="convert it to vmdk or raw, or use it readonly or with snapshot",
         )
     header = qcow2.read_header(file)
     if not header.backing:
