@@ -16,7 +16,7 @@ class Write(NamedTuple):
     """One change, in sectors; `seed` None makes zeros, `discard` gives the range back."""
 
     sector: int
-    count: int
+    length: int
     seed: int | None
     discard: bool = False
 
@@ -34,7 +34,7 @@ class Model:
     def apply(self, layer: Layer, change: Write) -> None:
         """The change, here and there."""
         start = change.sector * SECTOR % len(self.data)
-        length = min(change.count * SECTOR, len(self.data) - start)
+        length = min(change.length * SECTOR, len(self.data) - start)
         if change.seed is None:
             (layer.discard if change.discard else layer.write_zeroes)(start, length)
             self.data[start : start + length] = bytes(length)

@@ -1,4 +1,4 @@
-"""Proves that a disk is written by one at a time, that QEMU's tools respect it, and that the holder is named."""
+"""Proves that a disk has one writer at a time, that QEMU's tools respect it, that the holder is named."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_we_see_the_lock_of_qemu(disk: Path) -> None:
         qemu.stdin.flush()
         answer = b""
         while b"MiB" not in answer:
-            answer += qemu.stdout.read1(100)
+            answer += os.read(qemu.stdout.fileno(), 100)
         with pytest.raises(UsageError, match=rf"in use by qemu-io \(pid {qemu.pid}\)"):
             open_image(disk, write=True)
         qemu.communicate(b"quit\n")
