@@ -50,6 +50,8 @@ def read_header(file: ImageFile) -> Header:
     if version == 3:
         incompatible, _, _, order, length = file.unpack(_V3, _V2_SIZE, "the qcow2 header")
     compression = file.read(_V3_SIZE, 1, "the qcow2 header")[0] if length > _V3_SIZE else 0
+    if order > 6:
+        raise file.error(f"refcounts of 2^{order} bits; 2^6 are the most", offset=96)
     if reason := _objection(incompatible, crypt, compression, cluster_bits, length):
         raise file.error(reason, remedy="qemu-img convert can make a plain image of it")
     backing = _text(file, name_at, name_length) if name_at else ""
