@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +19,7 @@ from tests import packages
 from vmm import Machine
 from vmm.cli import main
 from vmm.errors import UsageError
+from vmm.machine import Outcome
 from vmm.machine.disks import DiskSpec, boot_order, disk_specs, parse_disk
 from vmm.monitor import DiskPlace
 from vmm.storage import open_image, snapshot, tracking
@@ -17,15 +27,20 @@ from vmm.storage.create import create
 
 SIZE = 8 << 20
 
-# Prints the text at 0x20 through COM1. With a second text, "write" in it: writes its own sector to sector 1 of
-# disk 0x80 by BIOS first.
-_PRINT = bytes.fromhex("31c08ed8be407cac08c07406baf803eeebf5faf4")
-_WRITE = bytes.fromhex("31c08ed88ec0bb007cb80103b90200b280b600cd13")
+# Prints the text at 0x60 through COM1.
+_PRINT = bytes.fromhex("31c08ed8be607cac08c07406baf803eeebf5faf4")
+# Before that, has the BIOS write this sector to another of the first disk: INT 13h, AH=43h, with a packet of
+# size, count, address and sector number on the stack.
+_WRITE = (
+    bytes.fromhex("31c08ed88ed0bc007b6a006a006668")
+    + b"%b"
+    + bytes.fromhex("6a0068007c6a016a1089e6b8004330c0b280cd13")
+)
 
 
-def sector(text: str, *, write: bool = False) -> bytes:
-    code = (_WRITE if write else b"") + _PRINT
-    return (code.ljust(0x40, b"\x90") + text.encode() + b"\n\0").ljust(510, b"\0") + b"\x55\xaa"
+def sector(text: str, *, write: bool = False, to: int = 1) -> bytes:
+    code = (_WRITE % struct.pack("<I", to) if write else b"") + _PRINT
+    return (code.ljust(0x60, b"\x90") + text.encode() + b"\n\0").ljust(510, b"\0") + b"\x55\xaa"
 
 
 def bootable(path: Path, text: str, kind: str = "monolithicSparse", *, write: bool = False) -> Path:
@@ -102,11 +117,12 @@ def test_firmware_boots_from_every_format(kind: str, bios: Path, tmp_path: Path)
 
 def test_firmware_tries_the_first_disk_first(bios: Path, tmp_path: Path) -> None:
     one, two = (bootable(tmp_path / f"{name}.vmdk", f"disk {name}") for name in ("one", "two"))
-    for disks, sign in (
+    cases: list[tuple[list[Path | str], str]] = [
         ([one, two], "disk one"),
         ([two, one], "disk two"),
         ([f"{one},id=16", two], "disk one"),
-    ):
+    ]
+    for disks, sign in cases:
         with Machine(bios, memory="32M", disks=disks, boot="disk") as vm:
             assert vm.run(until=r"disk \w+", timeout=30).match == sign
 
@@ -152,11 +168,98 @@ def test_runs_over_disks_are_equal(bios: Path, tmp_path: Path) -> None:
     assert len(hashes) == 1
 
 
+@pytest.fixture
+def full_host() -> Iterator[Callable[[], None]]:
+    """A limit on the size of files, 1 MiB, stands for a full disk; the function lifts it."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, old[1]))
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+def nearly_full(folder: Path) -> Path:
+    """A disk whose file has grown to the limit; its boot sector writes where another grain is needed."""
+    disk = folder / "disk.vmdk"
+    create(disk, SIZE, "monolithicSparse")
+    with open_image(disk, write=True) as image:
+        image.layer.write(0, sector("went on", write=True, to=0x1000))
+        image.layer.write(4 << 20, b"\1" * ((1 << 20) - disk.stat().st_size))
+    return disk
+
+
+def once_waiting(vm: Machine, action: Callable[[], None]) -> threading.Thread:
+    """A thread that acts when the VM waits for room."""
+
+    def watch() -> None:
+        while not vm.waits_for_room:
+            time.sleep(0.01)
+        action()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_full_host_is_an_error_for_the_guest(
+    bios: Path, tmp_path: Path, full_host: Callable[[], None]
+) -> None:
+    with Machine(bios, memory="32M", disks=[nearly_full(tmp_path)]) as vm:
+        vm.run(until="went on", timeout=60).require()
+        ((_, stats),) = vm.disks
+    assert stats.errors > 0
+    assert re.search(r"disk\.vmdk: offset 0x\w+: File too large", stats.last_error)
+
+
+def test_the_vm_waits_for_room(bios: Path, tmp_path: Path, full_host: Callable[[], None]) -> None:
+    disk = nearly_full(tmp_path)
+    with Machine(bios, memory="32M", disks=[f"{disk},werror=stop"]) as vm:
+        thread = once_waiting(vm, full_host)
+        vm.run(until="went on", timeout=60).require()
+        thread.join()
+        assert vm.disks[0][1].errors == 0
+    with open_image(disk) as image:
+        assert image.layer.read(0x1000 * 512, 512) == sector("went on", write=True, to=0x1000)
+
+
+def test_stop_ends_the_waiting(bios: Path, tmp_path: Path, full_host: Callable[[], None]) -> None:
+    disk = nearly_full(tmp_path)
+    with Machine(bios, memory="32M", disks=[f"{disk},werror=stop"]) as vm:
+        thread = once_waiting(vm, vm.stop)
+        assert vm.run(until="went on", timeout=60).outcome is Outcome.STOPPED
+        thread.join()
+
+
+def test_a_signal_ends_a_run_that_waits(bios: Path, tmp_path: Path, full_host: Callable[[], None]) -> None:
+    disk = nearly_full(tmp_path)
+    words = [
+        sys.executable,
+        "-m",
+        "vmm",
+        "run",
+        str(bios),
+        "--memory",
+        "32M",
+        "--disk",
+        f"{disk},werror=stop",
+    ]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        said = child.stderr.readline()
+        child.terminate()
+        child.communicate()
+    assert said == f"vmm: {disk}: the host's disk is full; the VM waits until there is room\n"
+    assert child.returncode == 128 + signal.SIGTERM
+
+
 def test_two_machines_and_one_disk(bios: Path, tmp_path: Path) -> None:
     disk = bootable(tmp_path / "disk.vmdk", "it boots")
-    with Machine(bios, memory="32M", disks=[disk]):
-        with pytest.raises(UsageError, match="the disk is in use by this process"):
-            Machine(bios, memory="32M", disks=[disk])
+    with (
+        Machine(bios, memory="32M", disks=[disk]),
+        pytest.raises(UsageError, match="the disk is in use by this process"),
+    ):
+        Machine(bios, memory="32M", disks=[disk])
     with (
         Machine(bios, memory="32M", disks=[f"{disk},readonly"]),
         Machine(bios, memory="32M", disks=[f"{disk},snapshot"]),

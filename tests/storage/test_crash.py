@@ -27,7 +27,10 @@ SECTORS = SIZE // 512
 
 # Every sector written holds its own number and the number of the write; a line `n` on stdout says that all
 # writes up to number n are flushed.
-WRITER = """
+WRITER = (
+    f"""
+SECTORS = {SECTORS}"""
+    + """
 import random, struct, sys
 from pathlib import Path
 from vmm.storage import open_image
@@ -36,8 +39,8 @@ rng, number = random.Random(seed), first
 image = open_image(disk, write=True)
 while True:
     for _ in range(rng.randrange(1, 12)):
-        start = rng.randrange(%d)
-        count = min(rng.choice((1, 3, 8, 130, 300)), %d - start)
+        start = rng.randrange(SECTORS)
+        count = min(rng.choice((1, 3, 8, 130, 300)), SECTORS - start)
         data = b"".join(struct.pack("<QQ", start + i, number).ljust(512, b"v") for i in range(count))
         image.layer.write(start * 512, data)
         sys.stdout.write(f"w {number} {start} {count}\\n")
@@ -45,7 +48,8 @@ while True:
     image.layer.flush()
     sys.stdout.write(f"f {number - 1}\\n")
     sys.stdout.flush()
-""" % (SECTORS, SECTORS)
+"""
+)
 
 
 def sparse(folder: Path) -> Path:

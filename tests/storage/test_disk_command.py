@@ -1,4 +1,4 @@
-"""Proves `vmm disk` from end to end: what it prints, exit codes, JSON, and that it leaves nothing half done."""
+"""Proves `vmm disk` from end to end: what it prints, exit codes, JSON, no half files."""
 
 from __future__ import annotations
 
@@ -109,8 +109,8 @@ def test_an_interrupted_conversion_leaves_no_file(number: signal.Signals, tmp_pa
     with source.open("wb") as file:
         for _ in range(64):
             file.write(os.urandom(1 << 20))
-    words = [sys.executable, "-m", "vmm", "disk", "convert", source, target, "--type", "streamOptimized"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE) as child:
+    words = ["-m", "vmm", "disk", "convert", str(source), str(target), "--type", "streamOptimized"]
+    with subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE) as child:
         # The temporary file says that the conversion is under way.
         while child.poll() is None and not any(path.suffix == ".part" for path in tmp_path.iterdir()):
             os.sched_yield()

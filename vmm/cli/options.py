@@ -47,8 +47,9 @@ class RunOptions:
     serial: Path | None = option(None, "FILE", "COM1's output, - for stdout (default).", Path)
     disk: list[str] = repeated(
         "FILE[,OPTION]…",
-        "SCSI disk: an image or block device; options format=raw|vmdk|qcow2, readonly, snapshot (forget what "
-        "is written), id=0..59 (its place); repeatable, up to 60.",
+        "SCSI disk: an image or block device. Options: format=raw|vmdk|qcow2, readonly, snapshot (forget "
+        "what is written), id=0..59 (its place), werror=report|stop (with the host's disk full the guest has "
+        "an error, or the VM waits); repeatable, up to 60.",
     )
     cdrom: list[str] = repeated("FILE", "CD-ROM image in a SCSI drive; repeatable.")
     boot: str | None = option(

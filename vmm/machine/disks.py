@@ -12,7 +12,7 @@ from typing import NamedTuple
 from vmm.config.quantity import parse_count
 from vmm.errors import HostError, UsageError, one_line
 from vmm.monitor import DiskKind, DiskPlace, DiskStats, Monitor
-from vmm.monitor.disk import DiskFile, sparse_layer
+from vmm.monitor.disk import DiskFile, Patience, sparse_layer
 from vmm.storage import tracking
 from vmm.storage.chain import open_image
 from vmm.storage.create import write_sparse
@@ -27,12 +27,14 @@ FIRST_NIC_SLOT = 3
 BOOT_WORDS = ("disk", "cdrom", "net")
 
 _FLAGS = frozenset({"readonly", "snapshot"})
-_VALUES = frozenset({"format", "id"})
+_VALUES = frozenset({"format", "id", "werror"})
+_WERROR = ("report", "stop")
 
 
 class DiskSpec(NamedTuple):
     """A disk as asked for. `id` 0 to 59 is its place, None the next that is free; `snapshot`: what is written
-    is forgotten at the end."""
+    is forgotten at the end; `werror` what a full disk of the host does: `report` an error to the guest, or
+    `stop` the VM until there is room."""
 
     path: Path
     format: str | None = None
@@ -40,6 +42,7 @@ class DiskSpec(NamedTuple):
     snapshot: bool = False
     id: int | None = None
     cdrom: bool = False
+    werror: str = "report"
 
     @property
     def place(self) -> DiskPlace:
@@ -77,22 +80,23 @@ def _spec(disk: DiskLike) -> DiskSpec:
 
 
 def parse_disk(text: str) -> DiskSpec:
-    """`FILE[,format=F][,readonly][,snapshot][,id=N]`; a file whose name has commas is taken as it is."""
+    """`FILE[,format=F][,readonly][,snapshot][,id=N][,werror=W]`; the file's own name may have commas."""
     parts = text.split(",")
     found: dict[str, str] = {}
     while len(parts) > 1 and not Path(",".join(parts)).exists():
         name, equals, value = parts.pop().partition("=")
         if (name not in _VALUES or not value) if equals else name not in _FLAGS:
-            raise UsageError(
-                one_line(f"{text}: '{name}' is no option of a disk; format=, readonly, snapshot and id= are")
-            )
+            known = "format=, readonly, snapshot, id= and werror= are"
+            raise UsageError(one_line(f"{text}: '{name}' is no option of a disk; {known}"))
         found[name] = value
     number = parse_count(found["id"]) if "id" in found else None
     if number is not None and not 0 <= number < MAX_DISKS:
         raise UsageError(one_line(f"{text}: id={number}: places are 0 to {MAX_DISKS - 1}"))
-    return DiskSpec(
-        Path(",".join(parts)), found.get("format"), "readonly" in found, "snapshot" in found, number
-    )
+    werror = found.get("werror", _WERROR[0])
+    if werror not in _WERROR:
+        raise UsageError(one_line(f"{text}: werror={werror}: choose from {', '.join(_WERROR)}"))
+    path, flags = Path(",".join(parts)), ("readonly" in found, "snapshot" in found)
+    return DiskSpec(path, found.get("format"), *flags, number, werror=werror)
 
 
 def boot_order(text: str, specs: Sequence[DiskSpec], nics: int) -> bytes:
@@ -122,6 +126,7 @@ class Disks:
     def __init__(self, specs: Sequence[DiskSpec]) -> None:
         self._specs = specs
         self._images: list[Image] = []
+        self._patience: dict[Path, Patience] = {}
         self._at_end = ExitStack()
         try:
             for spec in specs:
@@ -138,6 +143,9 @@ class Disks:
         self._images.append(image)
         if spec.snapshot:
             _lay_over(image)
+        if spec.werror == "stop":
+            patience = self._patience[spec.path] = Patience()
+            image.layer = patience.layer(image.layer)
         if write and tracking.is_tracked(spec.path):
             table = tracking.begin(spec.path, image)
             self._at_end.callback(tracking.end, spec.path, table)
@@ -148,6 +156,25 @@ class Disks:
             kind = DiskKind.CDROM if spec.cdrom else DiskKind.DISK
             monitor.attach_disk(spec.place, image.layer, kind)
             image.close_files()
+
+    @property
+    def patient(self) -> bool:
+        """Whether a full disk of the host can make the VM wait."""
+        return bool(self._patience)
+
+    def waiting(self) -> list[Path]:
+        """Disks for which the VM waits now; from any thread."""
+        return [path for path, patience in self._patience.items() if patience.waiting]
+
+    def end_waiting(self) -> None:
+        """What waits fails, and nothing waits until it is allowed again; from any thread."""
+        for patience in self._patience.values():
+            patience.end()
+
+    def allow_waiting(self) -> None:
+        """Requests that find the host's disk full may wait."""
+        for patience in self._patience.values():
+            patience.renew()
 
     def stats(self, monitor: Monitor) -> list[tuple[DiskSpec, DiskStats]]:
         """What each has done."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -167,6 +168,8 @@ class Machine:
         """
         if self._outcome in FINAL:
             raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
+        if self._disks is not None:
+            self._disks.allow_waiting()
         loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
         self._running = True
         try:
@@ -181,6 +184,8 @@ class Machine:
         """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
         self._stop_asked = True
         self.monitor.stop()
+        if self._disks is not None:
+            self._disks.end_waiting()
 
     def _wake(self) -> None:
         """Something was queued for the guest: let a VM that idles in real time look."""
@@ -280,6 +285,16 @@ class Machine:
     def stats(self) -> Stats:
         """Counters since power-on."""
         return self.monitor.stats()
+
+    @property
+    def waits_on_full_disk(self) -> bool:
+        """Whether it has disks with `werror=stop`."""
+        return self._disks is not None and self._disks.patient
+
+    @property
+    def waits_for_room(self) -> list[Path]:
+        """Disks with `werror=stop` for which the VM waits now: the host's disk is full. From any thread."""
+        return [] if self._disks is None else self._disks.waiting()
 
     @property
     def disks(self) -> list[tuple[DiskSpec, DiskStats]]:

@@ -242,6 +242,32 @@ class ChangeTable:
         return made
 
 
+class Patience:
+    """Of a disk whose requests wait, and the VM with them, while the host's disk is full."""
+
+    def __init__(self) -> None:
+        self._raw = ffi.new("struct vmk_disk_patience *")
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a request waits now."""
+        return bool(self._raw.waiting)
+
+    def end(self) -> None:
+        """From now on such requests fail, those that wait too; from any thread."""
+        self._raw.ended = 1
+
+    def renew(self) -> None:
+        """Let them wait again."""
+        self._raw.ended = 0
+
+    def layer(self, lower: Layer) -> Layer:
+        """`lower`, with this patience."""
+        made = _make(lib.vmk_disk_patient, lower.handle, self._raw)
+        made._kept += [self, *lower.release()[1]]
+        return made
+
+
 def is_zero(data: bytes | bytearray | memoryview) -> bool:
     """Whether all bytes are zero."""
     return bool(lib.vmk_disk_is_zero(ffi.from_buffer(data), len(data)))
