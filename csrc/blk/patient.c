@@ -1,9 +1,9 @@
-/* A layer that does not give up when the host's disk is full: the write waits, and with it the VM, until there
- * is room or somebody says that it shall fail.
+/* A layer that does not give up when the host's disk is full: the write waits, and with it the VM, until
+ * there is room or somebody says that it shall fail.
  *
- * The worker that carries the request sleeps and tries again; in virtual time the VM stands still at the moment
- * the request would end, so the guest never hears of it. Layers below leave a write that failed for lack of
- * space undone, or done in part, and may be asked again. */
+ * The worker that carries the request sleeps and tries again; in virtual time the VM stands still at the
+ * moment the request would end, so the guest never hears of it. Layers below leave a write that failed for
+ * lack of space undone, or done in part, and may be asked again. */
 #include "blk/layer.h"
 
 #include <stdlib.h>

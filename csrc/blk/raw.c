@@ -1,17 +1,23 @@
 /* Raw images, block devices and the flat extents of VMDK: a window of a file, byte for byte.
  *
  * Holes are unallocated and read as zeros. Zeroing punches holes where the host can; a range behind the
- * file's end needs nothing. */
+ * file's end needs nothing. *
+ * An image that nobody called raw is raw because it looks like nothing else. Its guest must not make it look
+ * like a VMDK or qcow2 image: opened once more, that could name any file of the host. So such a first sector
+ * is refused. */
 #define _GNU_SOURCE
 #include "blk/layer.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 struct raw {
     struct host_file file;
     uint64_t start, size;
+    bool probed;
 };
 
 static int raw_read(void *ctx, uint64_t off, void *buf, size_t len, char *err)
@@ -20,9 +26,20 @@ static int raw_read(void *ctx, uint64_t off, void *buf, size_t len, char *err)
     return host_read(&r->file, r->start + off, buf, len, err);
 }
 
+static bool is_other_format(const void *sector)
+{
+    static const char *const marks[] = {"QFI\xfb", "KDMV", "COWD", "# Disk DescriptorFile"};
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++)
+        if (!strncasecmp(sector, marks[i], strlen(marks[i])))
+            return true;
+    return false;
+}
+
 static int raw_write(void *ctx, uint64_t off, const void *buf, size_t len, char *err)
 {
     struct raw *r = ctx;
+    if (r->probed && !off && len && is_other_format(buf))
+        return host_fail(&r->file, BLK_EREADONLY, 0, "would become another format; say format=raw", err);
     return host_write(&r->file, r->start + off, buf, len, err);
 }
 
@@ -96,7 +113,7 @@ struct blk_backend *vmk_disk_raw(const struct vmk_disk_file *file, uint64_t offs
         raw_close(r);
         return NULL;
     }
-    r->start = offset, r->size = size;
+    r->start = offset, r->size = size, r->probed = file->probed;
     layer->readonly = r->file.readonly;
     layer->thin = layer->discard_zeroes = true;
     return layer;

@@ -21,6 +21,7 @@ struct blk_backend;
 struct vmk_disk_file {
     int32_t fd;
     uint32_t readonly;
+    uint32_t probed;      /* a raw image that was not said to be one: see raw.c */
     char label[64];
 };
 
@@ -63,13 +64,14 @@ struct blk_backend *vmk_disk_stamp(struct blk_backend *lower, const struct vmk_d
 struct blk_backend *vmk_disk_track(struct blk_backend *lower, uint32_t *epochs, uint64_t blocks,
                                    uint64_t block_size, const uint32_t *epoch, char *error);
 
-/* Over `lower`: a request that finds the host's disk full is tried again until there is room, or until `ended`
- * is set, by any thread: then it fails. `waiting` is how many do so now. The struct is the caller's and outlives
- * the layer. */
+/* Over `lower`: a request that finds the host's disk full is tried again until there is room, or until
+ * `ended` is set, by any thread: then it fails. `waiting` is how many do so now. The struct is the caller's
+ * and outlives the layer. */
 struct vmk_disk_patience {
     uint32_t waiting, ended;
 };
-struct blk_backend *vmk_disk_patient(struct blk_backend *lower, struct vmk_disk_patience *patience, char *error);
+struct blk_backend *vmk_disk_patient(struct blk_backend *lower, struct vmk_disk_patience *patience,
+                                     char *error);
 
 uint64_t vmk_disk_size(const struct blk_backend *disk);
 bool vmk_disk_readonly(const struct blk_backend *disk);

@@ -138,6 +138,17 @@ def test_sizes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["disk"]
 
 
+@pytest.mark.parametrize("magic", [b"QFI\xfb", b"KDMV", b"# disk descriptorFILE\n"])
+def test_a_guest_cannot_turn_a_raw_image_into_another_format(magic: bytes, tmp_path: Path) -> None:
+    disk, first = tmp_path / "disk.img", magic.ljust(512, b"\0")
+    create(disk, SIZE, "raw")
+    with open_image(disk, write=True) as image, pytest.raises(DiskError, match="would become another format"):
+        image.layer.write(0, first)
+    with open_image(disk, format="raw", write=True) as image:
+        image.layer.write(0, first)
+    assert disk.read_bytes().startswith(first)
+
+
 def test_a_full_host_disk(tmp_path: Path) -> None:
     """A limit on file size stands for it: the same path through the same code, without root."""
     resource = pytest.importorskip("resource")

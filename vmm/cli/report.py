@@ -61,6 +61,9 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "code_invalidations": stats.code_invalidations,
         },
         "srat": _plain(machine.srat._asdict()),
+        "disks": [
+            {"file": str(spec.path), "id": spec.id, **stats._asdict()} for spec, stats in machine.disks
+        ],
     }
 
 

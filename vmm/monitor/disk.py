@@ -41,11 +41,13 @@ class DiskError(HostError):
 
 
 class DiskFile(NamedTuple):
-    """An open file; `label` is what messages call it. The layer keeps a duplicate of the descriptor."""
+    """An open file; `label` is what messages call it, `probed` a raw image that nobody said is one. The layer
+    keeps a duplicate of the descriptor."""
 
     fd: int
     readonly: bool
     label: str
+    probed: bool = False
 
 
 class SparseLayout(NamedTuple):
@@ -276,7 +278,7 @@ def is_zero(data: bytes | bytearray | memoryview) -> bool:
 def _file(file: DiskFile) -> Any:
     label = file.label.encode("utf-8", "replace")[-_LABEL:]
     raw = ffi.new("struct vmk_disk_file *")
-    raw.fd, raw.readonly = file.fd, file.readonly
+    raw.fd, raw.readonly, raw.probed = file.fd, file.readonly, file.probed
     ffi.memmove(raw.label, label, len(label))
     return raw
 

@@ -58,7 +58,7 @@ def _open(
     with closing_on_error(file):
         found = detect(file) if format is None else _insist(file, format)
         if found == "raw":
-            return open_raw(file)
+            return open_raw(file, probed=format is None)
         _check_depth(file, above)
         if found == "qcow2":
             return _open_qcow2(file, (*above, file))

@@ -72,14 +72,8 @@ class Descriptor:
 
 
 def is_descriptor(head: bytes) -> bool:
-    """Whether a file that starts like this is a descriptor: the mark may follow comments and blank lines."""
-    for line in head[:2048].splitlines():
-        words = line.strip()
-        if words.lower() == MAGIC.lower():
-            return True
-        if words and not words.startswith(b"#"):
-            return False
-    return False
+    """Whether a file that starts like this is a descriptor."""
+    return head[: len(MAGIC)].lower() == MAGIC.lower()
 
 
 def parse(data: bytes, path: Path) -> Descriptor:
