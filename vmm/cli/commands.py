@@ -9,7 +9,7 @@ from typing import Any
 from vmm.cli.declare import Command
 
 NAMES = (
-    *("run", "sbe", "models", "insns", "bench traps"),
+    *("run", "sbe", "models", "insns", "bench traps", "bench check"),
     *("disk create", "disk info", "disk convert", "disk check", "disk snapshot", "disk map", "disk grow"),
     "disk track",
 )
