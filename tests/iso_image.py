@@ -41,7 +41,12 @@ def _both(value: int, size: str) -> bytes:
 
 def _record(name: bytes, block: int, length: int, *, folder: bool) -> bytes:
     body = (
-        b"\0" + _both(block, "I") + _both(length, "I") + _DATE + bytes((2 if folder else 0, 0, 0)) + _both(1, "H")
+        b"\0"
+        + _both(block, "I")
+        + _both(length, "I")
+        + _DATE
+        + bytes((2 if folder else 0, 0, 0))
+        + _both(1, "H")
     )
     record = body + bytes((len(name),)) + name + (b"" if len(name) % 2 else b"\0")
     return bytes((len(record) + 1,)) + record

@@ -23,7 +23,9 @@ def with_dependencies(names: Iterable[str]) -> list[Path]:
     return list(ordered.values())
 
 
-def insertion(names: Iterable[str], parameters: Mapping[str, str] | None = None) -> tuple[dict[str, bytes], str]:
+def insertion(
+    names: Iterable[str], parameters: Mapping[str, str] | None = None
+) -> tuple[dict[str, bytes], str]:
     """(files, shell commands) that put modules with what they need into an initramfs and insert them;
     `parameters` by module."""
     modules = with_dependencies(names)

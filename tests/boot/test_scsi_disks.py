@@ -34,7 +34,12 @@ umount /mnt
 
 
 def linux(
-    driver: str, commands: str, *, time: str = "virtual", parameters: dict[str, str] | None = None, adapters: int = 1
+    driver: str,
+    commands: str,
+    *,
+    time: str = "virtual",
+    parameters: dict[str, str] | None = None,
+    adapters: int = 1,
 ) -> Machine:
     """Debian's kernel with `driver`, disks and ext4; stops at the initramfs' marker."""
     names = [driver, "sd_mod", "sr_mod", "isofs", "ext4"]
@@ -172,7 +177,13 @@ dd if=/dev/sda bs=512 count=1 2>/dev/null | md5sum
 
 def test_cd_in_linux() -> None:
     files = {"HELLO.TXT": b"from the CD\n", "DATA.BIN": bytes(range(256)) * 100}
-    commands = "mount -t iso9660 -o ro /dev/sr0 /cd\ncat /cd/hello.txt\nmd5sum /cd/data.bin\numount /cd\neject /dev/sr0\n"
+    commands = """\
+mount -t iso9660 -o ro /dev/sr0 /cd
+cat /cd/hello.txt
+md5sum /cd/data.bin
+umount /cd
+eject /dev/sr0
+"""
     with linux("mptspi", commands) as vm:
         image = ram_backend(bytearray(iso_image.build(files)), readonly=True)
         vm.monitor.attach_disk(DiskPlace(0, 4, 0), image, DiskKind.CDROM)
@@ -182,7 +193,9 @@ def test_cd_in_linux() -> None:
 
 
 # A boot sector that says something on COM1 and halts.
-HELLO = bytes.fromhex("31c08ed8fcbe177cac84c07406baf803eeebf5f4ebfd") + b"\x90" + b"hello from the boot sector\0"
+HELLO = (
+    bytes.fromhex("31c08ed8fcbe177cac84c07406baf803eeebf5f4ebfd") + b"\x90" + b"hello from the boot sector\0"
+)
 
 
 def firmware(model: str = "lsilogic") -> Machine:

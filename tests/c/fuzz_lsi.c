@@ -102,19 +102,24 @@ static uint64_t apply(struct board *b, const struct step *s)
 /* ---- choosing them ---- */
 
 static const uint8_t opcodes[] = {
-    0x00, 0x03, 0x08, 0x0a, 0x12, 0x15, 0x16, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x2a, 0x2b, 0x2e, 0x2f, 0x35, 0x37,
-    0x3b, 0x3c, 0x41, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x52, 0x55, 0x5a, 0x5e, 0x5f, 0x88, 0x89, 0x8a, 0x8e, 0x8f,
-    0x91, 0x93, 0x9e, 0xa0, 0xa8, 0xaa, 0xad, 0xae, 0xbb, 0xbd, 0xbe,
+    0x00, 0x03, 0x08, 0x0a, 0x12, 0x15, 0x16, 0x1a, 0x1b, 0x1e, 0x25, 0x28, 0x2a, 0x2b, 0x2e, 0x2f,
+    0x35, 0x37, 0x3b, 0x3c, 0x41, 0x42, 0x43, 0x46, 0x4a, 0x51, 0x52, 0x55, 0x5a, 0x5e, 0x5f, 0x88,
+    0x89, 0x8a, 0x8e, 0x8f, 0x91, 0x93, 0x9e, 0xa0, 0xa8, 0xaa, 0xad, 0xae, 0xbb, 0xbd, 0xbe,
 };
 
 static void pick_cdb(uint8_t *cdb)
 {
+    static const uint8_t vpd[] = {0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2};
     memset(cdb, 0, 16);
     cdb[0] = one_in(16) ? (uint8_t)rnd() : opcodes[below(sizeof(opcodes))];
     for (unsigned i = 1; i < 16; i++)
         cdb[i] = one_in(8) ? (uint8_t)rnd() : 0;
     unsigned group = cdb[0] >> 5, at = group == 5 ? 9 : group == 4 ? 13 : group ? 8 : 4;
-    cdb[at] = (uint8_t)(one_in(4) ? rnd() : below(9)); /* a length that fits now and then */
+    cdb[at] = (uint8_t)(one_in(4) ? rnd() : one_in(4) ? 24 : below(9)); /* fits now and then */
+    if (cdb[0] == 0x12 && one_in(2)) {
+        cdb[1] = 1;
+        cdb[2] = vpd[below(sizeof(vpd))];
+    }
     if (group && one_in(2))
         cdb[group == 4 ? 9 : 5] = (uint8_t)below(16);
 }
@@ -186,9 +191,17 @@ static void pick_io(struct step *s)
 
 static void pick_message(struct step *s)
 {
+    static const uint8_t types[] = {0, 1, 3, 4, 9, 0x0f, 0x0f};
     for (unsigned i = 0; i < 0x20; i++)
         s->frame[i] = one_in(3) ? (uint8_t)below(20) : 0;
     s->frame[3] = one_in(3) ? 1 : one_in(2) ? 4 : (uint8_t)below(12);
+    if (s->frame[3] == 4) { /* a configuration page */
+        s->frame[0] = (uint8_t)below(8);
+        s->frame[6] = (uint8_t)(0x10 + below(6));
+        s->frame[0x16] = (uint8_t)below(4);
+        s->frame[0x17] = types[below(sizeof(types))];
+        s->frame[0x1b] = (uint8_t)(below(4) << 4);
+    }
     uint32_t word = 0xd1000000 | (uint32_t)below(80), where = AREA(AREAS);
     s->area = AREAS;
     memcpy(s->frame + 0x1c, &word, 4);
@@ -308,7 +321,8 @@ static bool check_twin(struct bench *t)
         uint64_t x = apply(t->board, &s), y = apply(t->twin, &s);
         CHECK(same = x == y);
         if (!same)
-            printf("  step %u of kind %d at 0x%x: 0x%" PRIx64 " and 0x%" PRIx64 "\n", i, s.kind, s.address, x, y);
+            printf("  step %u of kind %d at 0x%x: 0x%" PRIx64 " and 0x%" PRIx64 "\n", i, s.kind, s.address, x,
+                   y);
     }
     CHECK(same = same && same_state(t));
     CHECK(!memcmp(t->board->ram.host, t->twin->ram.host, t->board->ram.size));

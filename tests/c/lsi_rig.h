@@ -51,7 +51,11 @@ static inline uint32_t mem16(uint64_t gpa) { return mem8(gpa) | (uint32_t)mem8(g
 static inline uint32_t mem32(uint64_t gpa) { return mem16(gpa) | mem16(gpa + 2) << 16; }
 
 static inline void set8(uint64_t gpa, uint8_t v) { ram_write(rig, gpa, &v, 1); }
-static inline void set16le(uint64_t gpa, uint32_t v) { set8(gpa, (uint8_t)v), set8(gpa + 1, (uint8_t)(v >> 8)); }
+static inline void set16le(uint64_t gpa, uint32_t v)
+{
+    set8(gpa, (uint8_t)v), set8(gpa + 1, (uint8_t)(v >> 8));
+}
+
 static inline void set32le(uint64_t gpa, uint32_t v) { set16le(gpa, v), set16le(gpa + 2, v >> 16); }
 
 static inline void fill(uint64_t gpa, uint8_t v, uint32_t n)

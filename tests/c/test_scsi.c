@@ -167,7 +167,8 @@ static void addresses_beyond_the_end(void)
     CHECK(SEND(FROM_DISK, 512, 0x28, 0, 0, 0, 0x1f, 0xff, 0, 0, 1, 0).turbo);
     CHECK_EQ(SEND(FROM_DISK, 512, 0x28, 0, 0, 0, 0x20, 0, 0, 0, 1, 0).sense, 0x052100);
     CHECK_EQ(SEND(FROM_DISK, 1024, 0x28, 0, 0, 0, 0x1f, 0xff, 0, 0, 2, 0).sense, 0x052100);
-    CHECK_EQ(SEND(FROM_DISK, 512, 0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1).sense, 0x052100);
+    CHECK_EQ(SEND(FROM_DISK, 512, 0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 1).sense,
+             0x052100);
     CHECK_EQ(SEND(FROM_DISK, 512, 0x88, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255).sense,
              0x052100);
     CHECK_EQ(SEND(TO_DISK, 512, 0xaa, 0, 255, 255, 255, 255, 255, 255, 255, 255).sense, 0x052100);
@@ -239,7 +240,7 @@ static void capacity(void)
 static void large_disks_need_the_long_form(void)
 {
     lsi_begin_as(VMK_SCSI_LSI53C1030);
-    attach(0, 0, 1ull << 40, VMK_DISK_DISK, false); /* blocks of it are touched only where something is written */
+    attach(0, 0, 1ull << 40, VMK_DISK_DISK, false); /* memory of it is used only where it is written */
     lsi_up();
     clear_attention();
     CHECK(SEND(FROM_DISK, 8, 0x25).turbo);
