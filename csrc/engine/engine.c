@@ -4,7 +4,8 @@
  * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined
  * instructions); everything else comes through wrapped functions. An asynchronous uc_emu_stop is never used:
  * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick brings the limit
- * near instead, which the next block start notices; other threads set a flag, which the next safe point does. */
+ * near instead, which the next block start notices; other threads set a flag, which the next safe point
+ * does. */
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "engine/code_pages.h"
 #include "engine/count.h"
 #include "engine/jump.h"
+#include "engine/mmio.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
@@ -65,18 +67,6 @@ static bool on_invalid_instruction(uc_engine *uc, void *user)
     return true;
 }
 
-static uint64_t on_mmio_read(uc_engine *uc, uint64_t gpa, unsigned size, void *user)
-{
-    (void)uc;
-    return cpu_mmio_read(user, gpa, size);
-}
-
-static void on_mmio_write(uc_engine *uc, uint64_t gpa, unsigned size, uint64_t value, void *user)
-{
-    (void)uc;
-    cpu_mmio_write(user, gpa, size, value);
-}
-
 /* The engine's main loop asks here whenever `interrupt_request` is set, with the window's state exact. */
 static bool exec_interrupt(void *cpu, int request)
 {
@@ -107,7 +97,7 @@ static uc_err open_engine(struct vcpu *v, uc_engine **uc)
     if (!e)
         e = uc_mem_map_ptr(*uc, 0, r->size + RAM_ROM_MAX, UC_PROT_ALL, r->host);
     if (!e)
-        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, on_mmio_read, v, on_mmio_write, v);
+        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, mmio_read, v, mmio_write, v);
     if (!e)
         e = uc_ctl_exits_enable(*uc);
     return e;

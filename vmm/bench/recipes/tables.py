@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmm.bench import layout as at
-from vmm.bench.kernel import Kernel
+from vmm.bench.calls import call
+from vmm.bench.kernel import NANOBENCHMARK, Kernel
 
 _POINTERS = f"mov ebx, {at.GDT_POINTER:#x}; mov esi, {at.IDT_POINTER:#x}; mov edi, {at.SCRATCH:#x}"
 _FAR_POINTER = (
@@ -63,7 +64,12 @@ KERNELS = (
         entry=f"jmp {at.LOOP + 2:#x}",
     ),
     Kernel(
-        name="invlpg", text="INVLPG", rows=("INVLPG",), setup=f"mov rbx, {at.TEST:#x}", body="invlpg [rbx]"
+        name="invlpg",
+        text="INVLPG",
+        rows=("INVLPG",),
+        setup=f"mov rbx, {at.TEST:#x}",
+        body="invlpg [rbx]",
+        paravirtual=f"mov rdi, rbx; {call('invlpg')}",
     ),
     Kernel(
         name="invlpg-touch",
@@ -72,11 +78,12 @@ KERNELS = (
         setup=f"mov rbx, {at.TEST:#x}",
         body="invlpg [rbx]; mov rax, qword ptr [rbx]",
     ),
-    Kernel(name="wbinvd", text="WBINVD", rows=("WBINVD",), body="wbinvd"),
+    Kernel(name="wbinvd", text="WBINVD", rows=("WBINVD",), body="wbinvd", paravirtual=call("flush_caches")),
     Kernel(name="invd", text="INVD", rows=("INVD",), body="invd"),
     Kernel(
         name="ptemod",
-        text="nanobenchmark of Adams and Agesen: change a page-table entry",
+        series=NANOBENCHMARK,
+        text="change a page-table entry",
         group="memory",
         setup=f"mov ebx, {at.TEST_PTE:#x}",
         body="xor dword ptr [rbx], 0x40",
