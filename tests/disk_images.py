@@ -27,7 +27,7 @@ def tool(package: str, path: str) -> Path:
 
 
 def ext4(path: Path, size: int, files: Mapping[str, bytes | str], scratch: Path) -> Path:
-    """A file of `size` bytes with an ext4 file system that holds `files`: bytes, or a symbolic link's text."""
+    """A file of `size` bytes with an ext4 file system of `files`: bytes, or a symbolic link's text."""
     tree = scratch / "tree"
     for name, content in files.items():
         target = tree / name.lstrip("/")
@@ -39,17 +39,31 @@ def ext4(path: Path, size: int, files: Mapping[str, bytes | str], scratch: Path)
             target.chmod(0o755)
     with path.open("wb") as file:
         file.truncate(size)
-    run([tool("e2fsprogs", "sbin/mke2fs"), "-q", "-t", "ext4", "-O", "^metadata_csum,^orphan_file", "-d", tree, path])
+    run(
+        [
+            tool("e2fsprogs", "sbin/mke2fs"),
+            "-q",
+            "-t",
+            "ext4",
+            "-O",
+            "^metadata_csum,^orphan_file",
+            "-d",
+            tree,
+            path,
+        ]
+    )
     shutil.rmtree(tree)
     return path
 
 
 def partitioned(path: Path, partition: Path, boot_code: bytes = b"", behind: bytes = b"") -> Path:
-    """A disk whose first partition is the file `partition`; `boot_code` in sector 0, `behind` from sector 1."""
+    """A disk whose first partition is `partition`; `boot_code` in sector 0, `behind` from sector 1."""
     if len(boot_code) > _TABLE or len(behind) > (FIRST_SECTOR - 1) * SECTOR:
         raise ValueError("boot code does not fit before the first partition")
     sectors = partition.stat().st_size // SECTOR
-    entry = struct.pack("<BBBBBBBBII", 0x80, 0xFE, 0xFF, 0xFF, _LINUX, 0xFE, 0xFF, 0xFF, FIRST_SECTOR, sectors)
+    entry = struct.pack(
+        "<BBBBBBBBII", 0x80, 0xFE, 0xFF, 0xFF, _LINUX, 0xFE, 0xFF, 0xFF, FIRST_SECTOR, sectors
+    )
     master = boot_code.ljust(_TABLE, b"\0") + entry.ljust(64, b"\0") + b"\x55\xaa"
     with path.open("wb") as disk, partition.open("rb") as source:
         disk.write(master + behind)

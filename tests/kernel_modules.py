@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,17 @@ def with_dependencies(names: Iterable[str]) -> list[Path]:
     for name in names:
         _add(name.replace("-", "_"), ordered)
     return list(ordered.values())
+
+
+def insertion(
+    names: Iterable[str], parameters: Mapping[str, str] | None = None
+) -> tuple[dict[str, bytes], str]:
+    """(files, shell commands) that put modules with what they need into an initramfs and insert them;
+    `parameters` by module."""
+    modules = with_dependencies(names)
+    given = parameters or {}
+    lines = [f"insmod /lib/modules/{m.name} {given.get(m.stem, '')}".rstrip() for m in modules]
+    return {f"lib/modules/{m.name}": m.read_bytes() for m in modules}, "\n".join(lines) + "\n"
 
 
 def _add(name: str, ordered: dict[str, Path]) -> None:

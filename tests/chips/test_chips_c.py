@@ -13,6 +13,7 @@ C_TESTS = Path(__file__).parent.parent / "c"
 BUILD = C_TESTS.parent.parent / ".cache" / "c-tests"
 NOT_CHIPS = {"test_sbe"}
 PROGRAMS = sorted(p.stem for p in C_TESTS.glob("test_*.c") if p.stem not in NOT_CHIPS)
+HOSTILE_STEPS = 10_000_000 if os.environ.get("VMM_FUZZ") == "long" else 30_000
 FUZZ_ACCESSES = 1_000_000 if os.environ.get("VMM_FUZZ") == "long" else 20_000
 
 
@@ -42,3 +43,7 @@ def test_chip(programs: Path, name: str) -> None:
 
 def test_random_accesses(programs: Path) -> None:
     run(programs / "fuzz_chips", str(FUZZ_ACCESSES))
+
+
+def test_hostile_scsi_drivers(programs: Path) -> None:
+    run(programs / "fuzz_lsi", str(HOSTILE_STEPS))
