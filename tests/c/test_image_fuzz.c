@@ -1,9 +1,10 @@
-/* Images are untrusted: layers over files of chance, with layouts of chance, must end every call with an answer.
+/* Images are untrusted: layers over files of chance, with layouts of chance, must end every call with an
+ * answer.
  *
- *      test_image_fuzz [ROUNDS [SEED]]
+ * test_image_fuzz [ROUNDS [SEED]]
  *
- * What they answer does not matter here; that no byte outside a buffer is touched is ASan's affair. Tables are
- * filled with small numbers, so that they point into the file about as often as not. */
+ * What they answer does not matter here; that no byte outside a buffer is touched is ASan's affair. Tables
+ * are filled with small numbers, so that they point into the file about as often as not. */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <stdlib.h>
@@ -30,7 +31,9 @@ static uint32_t chance(uint32_t n)
 
 static uint64_t edge(void)
 {
-    static const uint64_t edges[] = {0, 1, 2, 511, 512, 0x7fffffff, 0xffffffff, 1ull << 40, 1ull << 62, UINT64_MAX};
+    static const uint64_t edges[] = {
+        0, 1, 2, 511, 512, 0x7fffffff, 0xffffffff, 1ull << 40, 1ull << 62, UINT64_MAX,
+    };
     return edges[chance(sizeof(edges) / sizeof(*edges))];
 }
 
@@ -48,7 +51,8 @@ static void fill(void)
 static void fill_qcow2(uint32_t cluster)
 {
     for (uint32_t i = 0; i < FILE_SIZE; i += 8) {
-        uint64_t v = chance(3) ? 0 : chance(20) ? (uint64_t)chance(FILE_SIZE / cluster + 2) * cluster : edge();
+        uint64_t place = (uint64_t)chance(FILE_SIZE / cluster + 2) * cluster;
+        uint64_t v = chance(3) ? 0 : chance(20) ? place : edge();
         if (!chance(4))
             v |= 1ull << 62;
         if (!chance(6))

@@ -94,7 +94,7 @@ static int after_power_loss(uint32_t odds)
     return fd;
 }
 
-static uint32_t syncs_left; /* power fails at so many fdatasyncs from now, in the midst of a flush; 0: never */
+static uint32_t syncs_left; /* power fails at so many fdatasyncs from now, within a flush; 0: never */
 static int left = -1;       /* what it left then */
 
 int fdatasync(int fd)
@@ -175,8 +175,9 @@ static void write_some(struct blk_backend *redo, uint32_t *number)
     ++*number;
 }
 
-/* Zeros (UINT32_MAX) and numbers cannot be ordered in a sector's contents; so a sector that was both since the
- * last flush may show anything of it, and one that was not touched since must show just what was flushed. */
+/* Zeros (UINT32_MAX) and numbers cannot be ordered in a sector's contents; so a sector that was both since
+ * the last flush may show anything of it, and one that was not touched since must show just what was
+ * flushed. */
 static void check_sector(const uint8_t *sector, uint32_t i)
 {
     uint32_t place, number;
