@@ -67,6 +67,28 @@ def test_a_raw_base(tmp_path: Path) -> None:
     assert disk.read_bytes() == model.data
 
 
+def test_a_split_redo_log(tmp_path: Path) -> None:
+    """As VMware makes them: several sparse extents, each over its part of one parent."""
+    base, redo = tmp_path / "base.vmdk", tmp_path / "split.vmdk"
+    size, border = 5 << 30, 2047 << 20
+    create(base, size, "monolithicSparse")
+    with open_image(base, write=True) as image:
+        image.layer.write(border - 512, b"\1" * 1024)
+        image.layer.write(size - 4096, b"\2" * 4096)
+    with open_image(base) as image:
+        cid = image.levels[0].notes["cid"]
+    create(redo, size, "twoGbMaxExtentSparse")
+    link = f'parentCID={cid}\nparentFileNameHint="base.vmdk"\n'
+    redo.write_text(redo.read_text().replace("parentCID=ffffffff\n", link))
+    with open_image(redo, write=True) as image:
+        image.layer.write(border - 1024, b"\3" * 1024)
+        image.layer.write(size - 512, b"\4" * 512)
+    with open_image(redo) as image:
+        assert image.layer.read(border - 1024, 2048) == b"\3" * 1024 + b"\1" * 512 + bytes(512)
+        assert image.layer.read(size - 4096, 4096) == b"\2" * 3584 + b"\4" * 512
+        assert [level.path for level in image.levels] == [redo, base]
+
+
 def test_zeros_over_a_parent_take_no_space(tmp_path: Path) -> None:
     disk = disk_at(tmp_path / "web.vmdk")
     with open_image(disk, write=True) as image:
