@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import packages
+from vmm.cli import main
 from vmm.errors import UsageError
 from vmm.storage import open_image
 from vmm.storage.create import create
@@ -63,6 +64,15 @@ def test_a_killed_holder_leaves_no_lock(disk: Path) -> None:
     with holder(disk, "write") as other:
         other.kill()
     open_image(disk, write=True).close()
+
+
+def test_info_looks_at_a_disk_in_use(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with holder(disk, "write") as other:
+        assert main(["disk", "info", str(disk)]) == 0
+        assert "vmdk monolithicSparse" in capsys.readouterr().out
+        assert main(["disk", "check", str(disk)]) == 2
+        assert "in use by" in capsys.readouterr().err
+        other.communicate()
 
 
 def test_qemu_sees_our_lock(disk: Path) -> None:

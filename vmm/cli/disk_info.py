@@ -25,7 +25,7 @@ class InfoOptions:
 
 
 def disk_info(options: InfoOptions) -> int:
-    """Show a disk's format, size, files, the images under it and its snapshots.
+    """Show a disk's format, size, files, the images under it and its snapshots, also while a VM uses it.
 
     Examples:
 
@@ -33,7 +33,7 @@ def disk_info(options: InfoOptions) -> int:
       vmm disk info web.vmdk
       vmm disk info web-000002.vmdk --json -
     """
-    with open_image(options.file, format=options.format) as image:
+    with open_image(options.file, format=options.format, locked=False) as image:
         report = _report(image, options.file)
     show(options.json, report, "".join(f"{line}\n" for line in _lines(report)))
     return 0

@@ -45,16 +45,29 @@ def detect(file: ImageFile) -> str:
     return "raw"
 
 
-def open_image(path: Path, *, format: str | None = None, write: bool = False, stamp: bool = True) -> Image:
+def open_image(
+    path: Path,
+    *,
+    format: str | None = None,
+    write: bool = False,
+    stamp: bool = True,
+    locked: bool = True,
+) -> Image:
     """The disk in `path` and all below it. `format` insists on one; `stamp` False leaves the content ID of a
-    VMDK as it is although it is written to."""
-    return Image(_open(path, format, write=write, stamp=stamp, above=()))
+    VMDK as it is although it is written to; `locked` False looks at one that somebody may be using."""
+    return Image(_open(path, format, write=write, stamp=stamp, locked=locked))
 
 
 def _open(
-    path: Path, format: str | None, *, write: bool, stamp: bool, above: tuple[ImageFile, ...]
+    path: Path,
+    format: str | None,
+    *,
+    write: bool,
+    stamp: bool,
+    locked: bool,
+    above: tuple[ImageFile, ...] = (),
 ) -> Opened:
-    file = ImageFile(path, write=write)
+    file = ImageFile(path, write=write, locked=locked)
     with closing_on_error(file):
         found = detect(file) if format is None else _insist(file, format)
         if found == "raw":
@@ -123,7 +136,7 @@ def _below(file: ImageFile, name: str, format: str | None, above: tuple[ImageFil
     """The image that `file` names as the one under it."""
     path = file.path.parent / name
     try:
-        return _open(path, format, write=False, stamp=False, above=above)
+        return _open(path, format, write=False, stamp=False, locked=file.locked, above=above)
     except ImageError as error:
         if error.path != path:
             raise

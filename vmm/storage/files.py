@@ -19,11 +19,13 @@ SECTOR = 512
 
 
 class ImageFile:
-    """An open image. `size` is what the file has, not what the disk in it shows."""
+    """An open image. `size` is what the file has, not what the disk in it shows. Without a lock (`locked`
+    False) it is only to be looked at: somebody may be changing it."""
 
     def __init__(self, path: Path, *, write: bool, locked: bool = True) -> None:
         self.path = path
         self.write = write
+        self.locked = locked
         self.fd = _open(path, write=write)
         try:
             if locked:

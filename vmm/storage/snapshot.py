@@ -88,7 +88,7 @@ def snapshots(path: Path) -> list[Snapshot]:
 
 def name_of(redo: Path) -> str:
     """The snapshot's name in a redo log; its file's name if it has none."""
-    file = ImageFile(redo, write=False)
+    file = ImageFile(redo, write=False, locked=False)
     try:
         if detect(file) != "vmdk":
             return redo.name

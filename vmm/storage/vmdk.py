@@ -176,7 +176,8 @@ class _Build:
             raise owner.error(f"extent '{name}' is marked as not to be accessed")
         path = owner.path.parent / name
         try:
-            return ImageFile(path, write=owner.write and extent.access == "RW")
+            write = owner.write and extent.access == "RW"
+            return ImageFile(path, write=write, locked=owner.locked)
         except ImageError as error:
             raise ImageError(owner.path, f"its extent {path}: {error.reason}", remedy=error.remedy) from None
 
