@@ -12,7 +12,7 @@
 struct blk_backend *layer_new(const struct blk_ops *ops, void *ctx, uint64_t size, char *err);
 /* Closes a layer that is made of others, without the flush that vmk_disk_close makes first. */
 void layer_close(struct blk_backend *layer);
-/* BLK_ENOSPC's counterpart for makers: says so and returns NULL. */
+/* A maker's way to fail: puts "label: what" into err and returns NULL. */
 void *layer_refuse(char *err, const char *label, const char *what);
 
 /* Like ops->read, but what lies behind the end of `layer`, or of a NULL layer, is zeros. */

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,39 @@ def check_file_system(disk: Path, folder: Path) -> None:
     subprocess.run([fsck, "-p", partition], capture_output=True, check=False)
     done = subprocess.run([fsck, "-f", "-n", partition], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def console(disk: Path) -> subprocess.Popen[bytes]:
+    """`vmm run` from the disk, its serial port joined to pipes."""
+    bios = packages.require("seabios", "usr/share/seabios/bios-256k.bin")
+    words = ["-m", "vmm", "run", str(bios), "--memory", "512M", "--disk", str(disk), "--boot", "disk"]
+    words += ["--console", "--time", "virtual"]
+    return subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def heard(process: subprocess.Popen[bytes], sign: bytes) -> None:
+    """Read the console up to a sign."""
+    assert process.stdout is not None
+    text = b""
+    while sign not in text:
+        more = os.read(process.stdout.fileno(), 4096)
+        assert more, text[-2000:]
+        text += more
+
+
+def test_what_the_guest_synced_survives_the_death_of_vmm(disk: Path, tmp_path: Path) -> None:
+    loop = b"n=0; while :; do n=$((n+1)); echo note $n > /root/note-$n; sync; echo synced-$n; done\n"
+    with console(disk) as process:
+        assert process.stdin is not None
+        heard(process, linux_disk.PROMPT.encode())
+        process.stdin.write(loop)
+        process.stdin.flush()
+        heard(process, b"synced-9\r")
+        process.kill()
+    assert [report.problems for report in check(disk) if report.problems] == []
+    check_file_system(disk, tmp_path)
+    debugfs = [tool("e2fsprogs", "sbin/debugfs"), "-R", "cat /root/note-9", tmp_path / "checked.part"]
+    assert subprocess.run(debugfs, capture_output=True, check=True).stdout == b"note 9\n"
 
 
 def test_debian_on_a_redo_log(disk: Path, tmp_path: Path) -> None:

@@ -65,20 +65,3 @@ def _filled(view: memoryview) -> Iterator[tuple[int, int]]:
             first = start
     if first is not None:
         yield first, len(view)
-
-
-def first_difference(one: Image, other: Image, progress: Progress = nothing) -> int | None:
-    """The first byte in which two disks differ; what one has more than the other counts as zeros there."""
-    size = max(one.size, other.size)
-    for offset in range(0, size, CHUNK):
-        length = min(CHUNK, size - offset)
-        left, right = (_read(image, offset, length) for image in (one, other))
-        if left != right:
-            return offset + next(index for index in range(length) if left[index] != right[index])
-        progress(offset + length, size)
-    return None
-
-
-def _read(image: Image, offset: int, length: int) -> bytes:
-    there = max(0, min(length, image.size - offset))
-    return (image.layer.read(offset, there) if there else b"").ljust(length, b"\0")

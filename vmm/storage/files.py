@@ -13,7 +13,7 @@ from typing import Any
 
 from vmm.errors import HostError, ImageError, UsageError, one_line
 from vmm.monitor.disk import DiskFile
-from vmm.storage.locks import in_use, lock
+from vmm.storage.locks import lock
 
 SECTOR = 512
 
@@ -200,6 +200,3 @@ def sync_folder(path: Path) -> None:
     with contextlib.suppress(OSError):  # some file systems cannot
         os.fsync(fd)
     os.close(fd)
-
-
-__all__ = ["SECTOR", "ImageFile", "NewFile", "check_new", "in_use", "new_files", "sync_folder"]
