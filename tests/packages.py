@@ -52,6 +52,7 @@ CATALOGUE = {
         Package("grub-firmware-qemu"),
         Package("u-boot-qemu"),
         Package("ipxe"),
+        Package("ipxe-qemu"),
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("grub-pc-bin"),
@@ -59,6 +60,7 @@ CATALOGUE = {
         Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
         Package("qemu-utils", program="qemu-img"),
+        Package("chromium", program="chromium"),
     )
 }
 

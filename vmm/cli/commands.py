@@ -9,7 +9,7 @@ from typing import Any
 from vmm.cli.declare import Command
 
 NAMES = (
-    *("run", "sbe", "models", "insns", "bench traps", "bench check"),
+    *("run", "sbe", "models", "insns", "bench traps", "bench check", "bench image"),
     *("disk create", "disk info", "disk convert", "disk check", "disk snapshot", "disk map", "disk grow"),
     "disk track",
 )

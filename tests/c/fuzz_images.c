@@ -1,7 +1,7 @@
 /* Images are untrusted: layers over files of chance, with layouts of chance, must end every call with an
  * answer.
  *
- * test_image_fuzz [ROUNDS [SEED]]
+ * fuzz_images [ROUNDS [SEED]]
  *
  * What they answer does not matter here; that no byte outside a buffer is touched is ASan's affair. Tables
  * are filled with small numbers, so that they point into the file about as often as not. */
