@@ -93,7 +93,12 @@ def test_what_the_guest_synced_survives_the_death_of_vmm(disk: Path, tmp_path: P
         process.kill()
     assert [report.problems for report in check(disk) if report.problems] == []
     check_file_system(disk, tmp_path)
-    debugfs = [tool("e2fsprogs", "sbin/debugfs"), "-R", "cat /root/note-9", tmp_path / "checked.part"]
+    debugfs = [
+        str(tool("e2fsprogs", "sbin/debugfs")),
+        "-R",
+        "cat /root/note-9",
+        str(tmp_path / "checked.part"),
+    ]
     assert subprocess.run(debugfs, capture_output=True, check=True).stdout == b"note 9\n"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import packages
+from tests import iso_image, packages
 from vmm import Machine
 from vmm.cli import main
 from vmm.errors import UsageError
@@ -125,6 +125,21 @@ def test_firmware_tries_the_first_disk_first(bios: Path, tmp_path: Path) -> None
     for disks, sign in cases:
         with Machine(bios, memory="32M", disks=disks, boot="disk") as vm:
             assert vm.run(until=r"disk \w+", timeout=30).match == sign
+
+
+def test_firmware_boots_a_cd_before_a_disk(bios: Path, tmp_path: Path) -> None:
+    disk, cdrom = bootable(tmp_path / "disk.vmdk", "from disk"), tmp_path / "cd.iso"
+    cdrom.write_bytes(iso_image.build({}, boot=sector("from cd")))
+    for boot, sign in (("cdrom,disk", "from cd"), ("disk,cdrom", "from disk")):
+        with Machine(bios, memory="32M", disks=[disk], cdroms=[cdrom], boot=boot) as vm:
+            assert vm.run(until="from (cd|disk)", timeout=30).match == sign
+
+
+def test_real_time(bios: Path, tmp_path: Path) -> None:
+    disk = bootable(tmp_path / "disk.vmdk", "written", write=True)
+    with Machine(bios, memory="32M", disks=[disk], time="real") as vm:
+        vm.run(until="written", timeout=300).require()
+    assert second_sector(disk) == sector("written", write=True)
 
 
 def test_what_the_guest_writes_is_kept_or_forgotten(bios: Path, tmp_path: Path) -> None:
