@@ -17,6 +17,7 @@
 #define COMPRESSED (1ull << 62)
 #define ZERO 1ull
 #define L1_MAX (1u << 22)
+#define MAP_CLUSTERS (1u << 20) /* looked at by one call: a caller can be interrupted between two */
 
 struct qcow2 {
     struct host_file file;
@@ -154,6 +155,8 @@ static int qcow2_map(void *ctx, uint64_t off, uint64_t *len, bool *allocated, ch
 {
     struct qcow2 *q = ctx;
     uint64_t cluster = off / q->cluster, clusters = (q->cfg.capacity + q->cluster - 1) / q->cluster, entry;
+    if (clusters - cluster > MAP_CLUSTERS)
+        clusters = cluster + MAP_CLUSTERS;
     pthread_mutex_lock(&q->lock);
     int status = lookup(q, cluster, &entry, err);
     *allocated = entry & (COMPRESSED | ZERO | OFFSET_MASK);
@@ -163,7 +166,8 @@ static int qcow2_map(void *ctx, uint64_t off, uint64_t *len, bool *allocated, ch
             break;
     }
     pthread_mutex_unlock(&q->lock);
-    *len = (cluster < clusters ? cluster * q->cluster : q->cfg.capacity) - off;
+    uint64_t end = cluster * q->cluster;
+    *len = (end < q->cfg.capacity ? end : q->cfg.capacity) - off;
     return status;
 }
 

@@ -15,6 +15,7 @@
 #define GRAIN_MAX (1ull << 20)
 #define TABLES_MAX (1u << 23)
 #define GT_ENTRIES_MAX 512u
+#define MAP_GRAINS (1u << 20) /* looked at by one call: a caller can be interrupted between two */
 
 /* A piece of a request within one grain. */
 struct piece {
@@ -214,8 +215,10 @@ static int sparse_flush(void *ctx, char *err)
 static int sparse_map(void *ctx, uint64_t off, uint64_t *len, bool *allocated, char *err)
 {
     struct sparse *s = ctx;
-    uint64_t first = off / s->cfg.grain, grain = first, grains = sparse_grains(s);
+    uint64_t grain = off / s->cfg.grain, grains = sparse_grains(s);
     uint32_t entry;
+    if (grains - grain > MAP_GRAINS)
+        grains = grain + MAP_GRAINS;
     pthread_mutex_lock(&s->lock);
     int status = sparse_get(s, grain, &entry, err);
     *allocated = entry != GTE_ABSENT;
@@ -225,8 +228,8 @@ static int sparse_map(void *ctx, uint64_t off, uint64_t *len, bool *allocated, c
             break;
     }
     pthread_mutex_unlock(&s->lock);
-    uint64_t end = grain < grains ? grain * s->cfg.grain : s->cfg.capacity;
-    *len = end - off;
+    uint64_t end = grain * s->cfg.grain;
+    *len = (end < s->cfg.capacity ? end : s->cfg.capacity) - off;
     return status;
 }
 

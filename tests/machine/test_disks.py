@@ -99,6 +99,7 @@ def test_boot_order() -> None:
         b"/pci@i0cf8/scsi@10/channel@0/disk@0,0\n"
         b"/pci@i0cf8/scsi@11/channel@0/disk@5,0\0"
     )
+    assert boot_order("net", specs, 2) == b"/pci@i0cf8/ethernet@3\n/pci@i0cf8/ethernet@4\0"
     with pytest.raises(UsageError, match="the machine has no NIC"):
         boot_order("net", specs, 0)
     with pytest.raises(UsageError, match="choose from disk, cdrom, net"):

@@ -204,6 +204,22 @@ def test_many_grain_tables(tmp_path: Path) -> None:
     assert wrong == []
 
 
+def test_a_huge_disk_with_little_in_it(tmp_path: Path) -> None:
+    """Of 2 TiB only what is there is read; a map in pieces is as good as one."""
+    source, target, size = tmp_path / "source.img", tmp_path / "target.vmdk", 2 << 40
+    create(source, size, "raw")
+    places = (4096, (1 << 40) - 4096, size - 4096)
+    with open_image(source, write=True) as image:
+        for place in places:
+            image.layer.write(place, b"\1" * 4096)
+    for one, other, kind in ((source, target, "monolithicSparse"), (target, tmp_path / "back.img", "raw")):
+        with open_image(one) as image:
+            assert convert(image, other, kind).written == len(places) << 16
+        with open_image(other) as image:
+            assert [image.layer.read(place, 4096) for place in places] == [b"\1" * 4096] * len(places)
+            assert sum(extent.length for extent in image.map()) == size
+
+
 def test_streams_cut_short_are_refused(tmp_path: Path) -> None:
     source, target = tmp_path / "source.img", tmp_path / "target.vmdk"
     filled(source)

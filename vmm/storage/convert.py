@@ -41,16 +41,26 @@ def convert(
     written = 0
     with new_disk(path, source.size, kind, force=force, preallocate=preallocate) as sink:
         buffer = bytearray(CHUNK)
-        for offset in range(0, source.size, CHUNK):
-            length = min(CHUNK, source.size - offset)
+        for offset, length in _pieces(source):
             view = memoryview(buffer)[:length]
-            if any(extent.depth is not None for extent in source.map(offset, offset + length)):
-                source.layer.read_into(offset, view)
-                for start, end in _filled(view):
-                    sink.write(offset + start, view[start:end])
-                    written += end - start
+            source.layer.read_into(offset, view)
+            for start, end in _filled(view):
+                sink.write(offset + start, view[start:end])
+                written += end - start
             progress(offset + length, source.size)
     return Converted(source.size, written)
+
+
+def _pieces(source: Image) -> Iterator[tuple[int, int]]:
+    """(offset, length) of all that the source may hold: whole grains, in order, none twice."""
+    done = 0
+    for extent in source.map():
+        if extent.depth is None:
+            continue
+        start = max(done, extent.offset // GRAIN * GRAIN)
+        done = min(source.size, -(-(extent.offset + extent.length) // GRAIN) * GRAIN)
+        for offset in range(start, done, CHUNK):
+            yield offset, min(CHUNK, done - offset)
 
 
 def _filled(view: memoryview) -> Iterator[tuple[int, int]]:
