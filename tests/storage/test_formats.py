@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from vmm.storage.check import check
 from vmm.storage.convert import convert
 from vmm.storage.create import KINDS, create
 
+EXAMPLES = 150 if os.environ.get("VMM_FUZZ") == "long" else 8
 WRITABLE = tuple(kind for kind in KINDS if kind != "streamOptimized")
 SIZE = (40 << 20) + 3 * 512
 """Not whole grains, and more than one grain table."""
@@ -121,7 +123,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(CHANGES, min_size=1, max_size=3), kind=st.sampled_from(WRITABLE))
 def test_random_writes(
     batches: list[list[Write]], kind: str, tmp_path_factory: pytest.TempPathFactory, qemu_img: Qemu

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def test_zeros_over_a_parent_take_no_space(tmp_path: Path) -> None:
     assert redo.stat().st_size < 1 << 18
 
 
-@settings(max_examples=15)
+@settings(max_examples=300 if os.environ.get("VMM_FUZZ") == "long" else 15)
 @given(data=st.data())
 def test_any_sequence_of_actions(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     base = disk_at(tmp_path_factory.mktemp("chain") / "web.vmdk")
