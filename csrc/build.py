@@ -12,7 +12,7 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent
-HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_net.h")
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_net.h", "vmk_disk.h")
 # What C calls in Python; vmm/monitor/ends.py defines it.
 CALLBACKS = """
 extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t len, uint64_t now);
@@ -124,7 +124,8 @@ def builder() -> FFI:
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[
-            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm")
+            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread"),
+            *("-lz", "-lm"),
         ],
     )
     return ffi

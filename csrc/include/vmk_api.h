@@ -231,6 +231,9 @@ int vmk_disk_detach(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t l
 /* Another medium for a CD drive, or none (NULL). */
 int vmk_disk_insert(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
                     struct blk_backend *backend);
+/* Waits until the host has done what was handed in: what is on the backends then is what a state saved now
+ * belongs to. */
+void vmk_disks_quiesce(struct vm *vm);
 int vmk_disk_stats(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
                    struct vmk_disk_stats *out);
 

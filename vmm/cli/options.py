@@ -45,6 +45,16 @@ class RunOptions:
         "allows; repeatable.",
     )
     serial: Path | None = option(None, "FILE", "COM1's output, - for stdout (default).", Path)
+    disk: list[str] = repeated(
+        "FILE[,OPTION]…",
+        "SCSI disk: an image or block device. Options: format=raw|vmdk|qcow2, readonly, snapshot (forget "
+        "what is written), id=0..59 (its place), werror=report|stop (with the host's disk full the guest has "
+        "an error, or the VM waits); repeatable, up to 60.",
+    )
+    cdrom: list[str] = repeated("FILE", "CD-ROM image in a SCSI drive; repeatable.")
+    boot: str | None = option(
+        None, "disk|cdrom|net", "What firmware tries, joined by commas; IMAGE is a BIOS then."
+    )
     screen: Path | None = option(None, "FILE.txt|FILE.png", "Save the screen at the end.", Path)
     keys: str = option(
         "",
@@ -91,6 +101,9 @@ class RunOptions:
             "trace": self.trace,
             "protocol": self.protocol,
             "nics": self.nic,
+            "disks": self.disk,
+            "cdroms": self.cdrom,
+            "boot": self.boot,
         }
 
 

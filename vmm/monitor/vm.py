@@ -173,6 +173,10 @@ class Monitor:
         self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
         self._taken(place, backend)
 
+    def quiesce_disks(self) -> None:
+        """Wait until backends have done all that was handed in: a state saved now belongs to that."""
+        lib.vmk_disks_quiesce(self._vm())
+
     def disk_stats(self, place: DiskPlace) -> DiskStats:
         """What a disk has done."""
         raw = ffi.new("struct vmk_disk_stats *")
