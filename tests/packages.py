@@ -52,6 +52,7 @@ CATALOGUE = {
         Package("grub-firmware-qemu"),
         Package("u-boot-qemu"),
         Package("ipxe"),
+        Package("ipxe-qemu"),
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("grub-pc-bin"),
@@ -59,6 +60,7 @@ CATALOGUE = {
         Package("libdevmapper1.02.1"),
         Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("chromium", program="chromium"),
     )
 }
 

@@ -55,6 +55,10 @@ bool vm_should_stop(struct vm *vm)
         snprintf(vm->error, sizeof(vm->error), "scan before execution: %s", sbe_error(vm->sbe));
         return stop_for(vm, VMK_EXIT_ERROR);
     }
+    if (vm->count_failed) {
+        snprintf(vm->error, sizeof(vm->error), "the engine began a block in a way this build does not know");
+        return stop_for(vm, VMK_EXIT_ERROR);
+    }
     if (vm->board->request)
         return stop_for(vm, VMK_EXIT_REQUEST);
     if (output_ready(vm, false))
@@ -210,6 +214,4 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
 }

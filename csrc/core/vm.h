@@ -22,7 +22,7 @@ struct vm {
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
-    bool sbe_failed;
+    bool sbe_failed, count_failed;
 
     /* What ends the current vm_run. */
     struct vmk_run run;
@@ -43,7 +43,7 @@ void boot_startup_ipi(struct vcpu *v);
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 
-/* From any thread: vm_run returns at the next block start. */
+/* From any thread: vm_run returns at the next safe point. */
 void vm_stop(struct vm *vm);
 
 /* System reset: board and CPUs as at power-on, RAM kept. */

@@ -15,6 +15,7 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/strings.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
 
@@ -24,7 +25,6 @@ void __real_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
 int __real_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
 int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
-void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 
 static enum sbe_mode block_mode(uint32_t flags)
@@ -203,6 +203,7 @@ void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
     begin_block(v, tb);
     v->translating = true;
     v->count.slow = NULL;
+    v->block = tb;
     __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
     v->translating = false;
     struct check_call call = {v->tcg, v};
@@ -214,8 +215,10 @@ int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     int size = __real_tcg_gen_code_x86_64(ctx, tb);
-    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code)))
-        abort();
+    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code))) {
+        v->vm->count_failed = true; /* nothing may run uncounted: the block has a check, so it ends here */
+        engine_kick(v);
+    }
     return size;
 }
 
@@ -230,6 +233,8 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
         count_emit(&v->count, ctx);
+        strings_emit(ctx, v->block, v->code_host[0] + (v->block->pc & ~PAGE_MASK),
+                     PAGE_SIZE - (v->block->pc & ~PAGE_MASK));
         return;
     }
     if (v->patch && is_trap_helper(func)) {
