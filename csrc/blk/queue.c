@@ -185,11 +185,14 @@ static int start_worker(struct blk *blk)
 struct blk *blk_open(struct dev *adapter, const struct blk_backend *backend)
 {
     struct board *b = adapter->board;
-    struct blk *blk = calloc(1, sizeof(*blk));
-    if (!blk || !backend->size || backend->size % SECTOR) {
-        free(blk);
+    if (!backend->size || backend->size % SECTOR) {
         board_fail(b, VMK_EINVAL, "a disk of %llu bytes is not a multiple of 512 above 0",
                    (unsigned long long)backend->size);
+        return NULL;
+    }
+    struct blk *blk = calloc(1, sizeof(*blk));
+    if (!blk) {
+        board_fail(b, VMK_ENOMEM, "no memory for a disk's queue");
         return NULL;
     }
     blk->board = b;
