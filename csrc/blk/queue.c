@@ -357,7 +357,7 @@ uint64_t blk_deadline(const struct blk *blk)
 {
     uint64_t first = DEV_NEVER;
     if (blk->board->clock.mode == CLOCK_REAL)
-        return blk->more ? 0 : DEV_NEVER;
+        return blk->more ? 0 : blk->head ? DEV_NEVER - 1 : DEV_NEVER;
     for (const struct blk_req *r = blk->head; r; r = r->next)
         first = r->due < first ? r->due : first;
     return first;
