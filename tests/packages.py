@@ -60,6 +60,7 @@ CATALOGUE = {
         Package("libdevmapper1.02.1"),
         Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("tshark", program="tshark"),
         Package("chromium", program="chromium"),
     )
 }
