@@ -132,8 +132,7 @@ static int post(struct vm *vm, const char *device, unsigned instance, enum inbox
             return VMK_EBUSY;
         done += msg.len;
     } while (done < length);
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
+    vm_notify(vm);
     return VMK_OK;
 }
 
@@ -309,7 +308,7 @@ void vmk_srat(struct vm *vm, struct vmk_srat_summary *out)
 
 size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool fresh)
 {
-    struct trace *t = &vm->board->trace;
+    struct trace *t = vm_trace(vm);
     uint64_t oldest = t->written > TRACE_RING ? t->written - TRACE_RING : 0;
     uint64_t from = fresh && t->read > oldest ? t->read : oldest;
     if (!fresh && t->written - from > max)

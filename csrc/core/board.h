@@ -32,6 +32,8 @@ struct board_cpu_ops {
     void (*memory_changed)(void *ctx);
     /* A host-side write is about to change RAM page number `page`. */
     void (*page_written)(void *ctx, uint64_t page);
+    /* It has been changed. */
+    void (*page_changed)(void *ctx, uint64_t page);
 };
 
 struct board {

@@ -23,9 +23,10 @@ void clock_init(struct clock *c, enum clock_mode mode)
 uint64_t clock_now(struct clock *c)
 {
     uint64_t now = c->base;
+    /* The host's clock never runs backwards; and with threads nothing may be written here. */
     if (c->mode == CLOCK_REAL)
-        now = c->counter_base ? c->base : host_ns() - c->host_offset;
-    else if (c->counter)
+        return c->counter_base ? c->base : host_ns() - c->host_offset;
+    if (c->counter)
         now += *c->counter - c->counter_base;
     if (now > c->floor)
         c->floor = now;

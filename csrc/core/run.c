@@ -1,7 +1,7 @@
-/* The loop that gives a VM's vCPUs turns on the caller's thread.
+/* Runs of a VM: what ends one, and the loop that gives vCPUs turns on the caller's thread.
  *
  * Owns the round robin, idle time, INIT and SIPI (served on the target's own turn), and what ends a run.
- * Leaves out what happens inside a turn (cpu/interrupt.c) and every policy about what to do when a run ends,
+ * Leaves out threads (core/threads.c), what happens inside a turn (cpu/interrupt.c) and every policy about what to do when a run ends,
  * which is Python's. */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -21,7 +21,7 @@ static bool stop_for(struct vm *vm, enum vmk_exit_reason reason)
     vm->exit->reason = reason;
     vm->exit->request = vm->board->request;
     vm->exit->value = vm->board->request_value;
-    vm->exit->cpu = vm->current ? vm->current->id : 0;
+    vm->exit->cpu = vm_caller(vm) ? vm_caller(vm)->id : 0;
     return true;
 }
 
@@ -36,8 +36,13 @@ uint64_t vm_quiet_deadline(const struct vm *vm)
     return first;
 }
 
-/* A whole line, or part of one that nothing followed. */
-static bool output_ready(struct vm *vm, bool idle)
+void vm_end_run(struct vm *vm, enum vmk_exit_reason reason)
+{
+    if (!vm->exit->reason)
+        stop_for(vm, reason);
+}
+
+bool vm_output_ready(struct vm *vm, bool idle)
 {
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++) {
         const struct output *o = &vm->board->out[ch];
@@ -57,7 +62,7 @@ bool vm_should_stop(struct vm *vm)
     }
     if (vm->board->request)
         return stop_for(vm, VMK_EXIT_REQUEST);
-    if (output_ready(vm, false))
+    if (vm_output_ready(vm, false))
         return stop_for(vm, VMK_EXIT_OUTPUT);
     if (atomic_exchange(&vm->stop, false))
         return stop_for(vm, VMK_EXIT_STOPPED);
@@ -90,7 +95,7 @@ static void serve_init(struct vcpu *v)
     }
 }
 
-static bool runnable(struct vcpu *v)
+bool vm_runnable(struct vcpu *v)
 {
     unsigned req = atomic_load(&v->request);
     if (req & REQ_NMI) {
@@ -108,7 +113,7 @@ static struct vcpu *next_runnable(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++) {
         unsigned id = (vm->next + i) % vm->cpus;
-        if (runnable(vm->vcpu[id])) {
+        if (vm_runnable(vm->vcpu[id])) {
             vm->next = (id + 1) % vm->cpus;
             return vm->vcpu[id];
         }
@@ -159,7 +164,7 @@ static void wait_real(struct vm *vm, uint64_t until)
     pthread_mutex_unlock(&b->inbox.lock);
 }
 
-static bool all_dead(const struct vm *vm)
+bool vm_all_dead(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++)
         if (vm->vcpu[i]->state == VCPU_HALTED && vm->vcpu[i]->guest->rflags & FLAG_IF)
@@ -173,9 +178,9 @@ static void idle(struct vm *vm)
     struct board *b = vm->board;
     uint64_t until = b->deadline < vm->run.until_time ? b->deadline : vm->run.until_time;
     bool real = b->clock.mode == CLOCK_REAL;
-    if (output_ready(vm, true))
+    if (vm_output_ready(vm, true))
         stop_for(vm, VMK_EXIT_OUTPUT);
-    else if (all_dead(vm))
+    else if (vm_all_dead(vm))
         stop_for(vm, VMK_EXIT_HALTED);
     else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) &&
              !(real && vm->run.wait_for_input))
@@ -187,19 +192,30 @@ static void idle(struct vm *vm)
     board_run_due(b);
 }
 
-int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
+static void run_by_turns(struct vm *vm)
 {
-    memset(out, 0, sizeof(*out));
-    vm->run = *run;
-    vm->exit = out;
-    clock_resume(&vm->board->clock);
-    board_run_due(vm->board);
     while (!vm_should_stop(vm)) {
         struct vcpu *v = next_runnable(vm);
         if (v)
             take_turn(vm, v);
         else
             idle(vm);
+    }
+}
+
+int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
+{
+    memset(out, 0, sizeof(*out));
+    vm->run = *run;
+    vm->exit = out;
+    clock_resume(&vm->board->clock);
+    if (vm->parallel) {
+        int rc = threads_run(vm);
+        if (rc)
+            return rc;
+    } else {
+        board_run_due(vm->board);
+        run_by_turns(vm);
     }
     vm->exit = NULL;
     return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
@@ -208,6 +224,5 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
+    vm_notify(vm);
 }

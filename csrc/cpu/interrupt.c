@@ -4,11 +4,13 @@
  * messages are served, the run loop's conditions are checked, and an interrupt that can be taken makes the
  * block give way. The engine's own window rules (IF, the shadow after STI and MOV SS) decide when: nothing is
  * polled while IF is clear. */
+#include <sched.h>
 #include <string.h>
 
 #include "core/vm.h"
 #include "cpu/cost.h"
 #include "cpu/cpu.h"
+#include "engine/alone.h"
 #include "engine/engine.h"
 #include "io/irq.h"
 
@@ -29,7 +31,19 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-void cpu_set_limit(struct vcpu *v)
+/* Time is watched by the caller of vm_run; here it is only instructions, and what others want. */
+static void set_limit_parallel(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    uint64_t limit = UINT64_MAX;
+    if (vm->run.until_instructions != UINT64_MAX)
+        limit = v->guest->icount + REAL_TIME_POLL;
+    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
+    if (atomic_load(&v->request) || atomic_load(&vm->world.stopped))
+        __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+}
+
+static void set_limit_turns(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     uint64_t time = sooner(sooner(v->board->deadline, vm->run.until_time), vm_quiet_deadline(vm));
@@ -45,6 +59,14 @@ void cpu_set_limit(struct vcpu *v)
     __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
     if (atomic_load(&v->request) || atomic_load(&vm->stop)) /* kicked meanwhile */
         __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+}
+
+void cpu_set_limit(struct vcpu *v)
+{
+    if (v->parallel)
+        set_limit_parallel(v);
+    else
+        set_limit_turns(v);
 }
 
 static bool nmi_ready(struct vcpu *v)
@@ -72,11 +94,47 @@ static bool serve_requests(struct vcpu *v)
     return req & (REQ_INIT | REQ_TURN);
 }
 
+/* Under the board lock. */
+static bool look_around(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    bool turn_over = serve_requests(v);
+    if (vm_should_stop(vm))
+        threads_end_run(vm);
+    if (vm->threads.ending || turn_over) {
+        engine_stop(v);
+        return true;
+    }
+    bool pending = irq_pending(v->board, v->id);
+    engine_want_interrupt(v, pending || v->nmi_pending);
+    cpu_set_limit(v);
+    return (pending && window_open(v)) || nmi_ready(v);
+}
+
+/* Whoever has parked leaves the block: it may have been dropped. */
+static bool safe_point_parallel(struct vcpu *v)
+{
+    unsigned parks = v->parks;
+    if (alone_block_starts(v))
+        return false;
+    alone_end(v);
+    if (atomic_load(&v->vm->world.stopped)) {
+        world_leave(v);
+        world_enter(v);
+    }
+    vm_lock(v);
+    bool leave = look_around(v);
+    vm_unlock(v);
+    return leave || v->parks != parks;
+}
+
 bool cpu_safe_point(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     struct board *b = v->board;
     v->stats.safe_points++;
+    if (v->parallel)
+        return safe_point_parallel(v);
     bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
     if (b->deadline <= board_now(b))
         board_run_due(b);
@@ -92,15 +150,18 @@ bool cpu_safe_point(struct vcpu *v)
 
 static bool deliver(struct vcpu *v, int vector)
 {
-    trace_add(&v->board->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip,
-              (uint64_t)vector, 0);
+    trace_add(v->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip, (uint64_t)vector, 0);
     engine_interrupt(v, vector);
+    vm_lock(v);
     engine_want_interrupt(v, v->nmi_pending || irq_pending(v->board, v->id));
+    vm_unlock(v);
     return true;
 }
 
 bool cpu_take_interrupt(struct vcpu *v)
 {
+    if (v->alone)
+        return false;
     if (nmi_ready(v)) {
         v->nmi_pending = false;
         v->guest->hflags2 |= HF2_NMI;
@@ -109,7 +170,9 @@ bool cpu_take_interrupt(struct vcpu *v)
     }
     if (!window_open(v))
         return false;
+    vm_lock(v);
     int vector = irq_pending(v->board, v->id) ? irq_ack(v->board, v->id) : -1;
+    vm_unlock(v);
     if (vector < 0) {
         engine_want_interrupt(v, v->nmi_pending);
         return false;
@@ -137,7 +200,7 @@ void cpu_exception(struct vcpu *v, unsigned vector)
     correct_error_code(v, vector);
     if (vector < 32)
         v->stats.exception[vector]++;
-    trace_add(&v->board->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
+    trace_add(v->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
               vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32
                                : (uint64_t)(uint32_t)g->error_code);
 }
@@ -159,9 +222,12 @@ void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
     v->stats.trap[SBE_CLASS_PAUSE]++;
     v->guest->rip += length;
     clock_charge(&v->board->clock, COST_PAUSE);
+    if (v->vm->crowded)
+        sched_yield();
     if (v->vm->cpus > 1)
         v->turn_end = v->guest->icount;
-    cpu_set_limit(v);
+    if (!v->parallel)
+        cpu_set_limit(v);
     v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     if (v->guest->rflags & FLAG_TF)
         engine_single_step(v);

@@ -194,7 +194,7 @@ void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
         .v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
     sbe_hit(v->vm->sbe, index);
-    trace_add(&v->board->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
+    trace_add(v->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
     if (site->op.flags & (SBE_OP_LOCK | SBE_OP_UD) || !handlers[site->insn].run)
         trap_ud(&t);
     if (handlers[site->insn].privileged && guest_cpl(v->guest))

@@ -22,7 +22,6 @@ struct srat {
 
 enum srat_flag {
     SRAT_DIRTY = 1,          /* written since power-on */
-    SRAT_CODE = 2,           /* some engine holds translated blocks of it */
     SRAT_WRITABLE = 4,       /* some engine's TLB may hold a direct write entry */
     SRAT_PINNED = 8,
 };
@@ -30,6 +29,17 @@ enum srat_flag {
 int srat_init(struct srat *s, uint64_t ram_pages, uint64_t rom_pages, uint32_t owner);
 void srat_free(struct srat *s);
 void srat_summary(const struct srat *s, struct vmk_srat_summary *out);
+
+/* vCPU threads change flags of one page at the same time. */
+static inline void srat_set(struct srat *s, uint64_t page, enum srat_flag flag)
+{
+    if (!(__atomic_load_n(&s->flags[page], __ATOMIC_SEQ_CST) & flag))
+        __atomic_fetch_or(&s->flags[page], (uint8_t)flag, __ATOMIC_SEQ_CST);
+}
+static inline void srat_clear(struct srat *s, uint64_t page, enum srat_flag flag)
+{
+    __atomic_fetch_and(&s->flags[page], (uint8_t)~flag, __ATOMIC_SEQ_CST);
+}
 
 /* Before the first change of a page. */
 void srat_touch_slow(struct srat *s, uint64_t page);

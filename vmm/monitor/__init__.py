@@ -6,7 +6,7 @@ Reading order: `library.py` (the extension), `enums.py` and `records.py` (its da
 
 from __future__ import annotations
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Policy, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.enums import Channel, CpuMode, ExitReason, Policy, Profile, Request, Smp, TimeMode, TraceKind
 from vmm.monitor.library import Library, cpu_models, engine_version, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
@@ -41,6 +41,7 @@ __all__ = [
     "Request",
     "Segment",
     "Site",
+    "Smp",
     "SratSummary",
     "Stats",
     "TimeMode",

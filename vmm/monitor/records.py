@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vmm.monitor.enums import CpuMode, ExitReason, Policy, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.enums import CpuMode, ExitReason, Policy, Profile, Request, Smp, TimeMode, TraceKind
 
 REGISTER_NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -28,6 +28,7 @@ class Config(NamedTuple):
     memory: int
     cpus: int = 1
     time: TimeMode = TimeMode.VIRTUAL
+    smp: Smp = Smp.TURNS
     profile: Profile = Profile.ADAPTIVE
     cpu_model: int = 0
     rtc_epoch: int = 0
