@@ -1,8 +1,8 @@
 /* Runs of a VM: what ends one, and the loop that gives vCPUs turns on the caller's thread.
  *
  * Owns the round robin, idle time, INIT and SIPI (served on the target's own turn), and what ends a run.
- * Leaves out threads (core/threads.c), what happens inside a turn (cpu/interrupt.c) and every policy about what to do when a run ends,
- * which is Python's. */
+ * Leaves out threads (core/threads.c), what happens inside a turn (cpu/interrupt.c) and every policy about
+ * what to do when a run ends, which is Python's. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>

@@ -2,9 +2,9 @@
  *
  * Life: vm_create, load (ram_write, ram_set_rom), vm_boot, then vm_run until it returns what Python should
  * look at. By turns, all vCPUs run on the caller's thread, each for a quantum of retired instructions: a LOCK
- * prefix is atomic because one runs at a time, and two runs of one image interleave the same way. With threads
- * (real time only), each has its own, and the caller's serves timers and input. Either way nothing runs between
- * two calls of vm_run. */
+ * prefix is atomic because one runs at a time, and two runs of one image interleave the same way. With
+ * threads (real time only), each has its own, and the caller's serves timers and input. Either way nothing
+ * runs between two calls of vm_run. */
 #ifndef VMK_CORE_VM_H
 #define VMK_CORE_VM_H
 

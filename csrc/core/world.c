@@ -2,8 +2,8 @@
  *
  * Entering and parking are one atomic operation each while nobody stops the world; the flag is set before the
  * count is read and the count is raised before the flag is read, so one of the two sides always sees the
- * other. A stop takes as long as the others need to their next block start, some microseconds: both sides spin
- * that long before they sleep. */
+ * other. A stop takes as long as the others need to their next block start, some microseconds: both sides
+ * spin that long before they sleep. */
 #include "core/world.h"
 
 #include "core/vm.h"

@@ -33,7 +33,7 @@ struct world {
 void world_init(struct world *w);
 void world_destroy(struct world *w);
 
-/* A vCPU thread is about to run guest code; it waits while the world is stopped. world_leave is its parking. */
+/* A vCPU thread is about to run guest code; it waits while the world is stopped. world_leave parks it. */
 void world_enter(struct vcpu *v);
 void world_leave(struct vcpu *v);
 

@@ -1,10 +1,10 @@
 /* One instruction with the world stopped, where CPUs have threads.
  *
- * A LOCK-prefixed access that no host instruction does atomically (misaligned, or to a chip), and a store into
- * the page that the storing block lies in: both are executed again as a block of one instruction, translated
- * without host atomics, while all others are parked. The CPU holds the board lock from before it stops the
- * world until it lets it go on, at the next block start or when the instruction faults: chips that the
- * instruction reaches find the lock taken. */
+ * A LOCK-prefixed access that no host instruction does atomically (misaligned, or to a chip), and a store
+ * into the page that the storing block lies in: both are executed again as a block of one instruction,
+ * translated without host atomics, while all others are parked. The CPU holds the board lock from before it
+ * stops the world until it lets it go on, at the next block start or when the instruction faults: chips that
+ * the instruction reaches find the lock taken. */
 #include "engine/alone.h"
 
 #include "core/vcpu.h"

@@ -39,8 +39,8 @@
 #define JMP_CACHE_ENTRIES 4096
 
 /* Flags of a block. TB_PARALLEL: host atomics; the engine looks blocks up without it, so it is set only while
- * one is translated. TB_ALONE: one instruction, and a bit nobody else uses (CF_LAST_IO) that keeps such blocks
- * apart. */
+ * one is translated. TB_ALONE: one instruction, and a bit nobody else uses (CF_LAST_IO) that keeps such
+ * blocks apart. */
 #define TB_PARALLEL 0x00080000u
 #define TB_ALONE 0x00008001u
 

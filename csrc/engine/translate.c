@@ -57,8 +57,8 @@ static void stop_before(struct vcpu *v, uint64_t page)
     engine_resume_at(v);
 }
 
-/* Once marked, no other vCPU changes the page without dropping its blocks. A translation that was parked starts
- * again: bytes it has read may have changed before its block was there to be dropped. */
+/* Once marked, no other vCPU changes the page without dropping its blocks. A translation that was parked
+ * starts again: bytes it has read may have changed before its block was there to be dropped. */
 static void mark_before_reading(struct vcpu *v, const uint8_t *host)
 {
     code_mark(v, (uint64_t)(host - v->board->ram.host) >> PAGE_SHIFT);
