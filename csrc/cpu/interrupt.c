@@ -35,9 +35,11 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 static void set_limit_parallel(struct vcpu *v)
 {
     struct vm *vm = v->vm;
-    uint64_t limit = UINT64_MAX;
-    if (vm->run.until_instructions != UINT64_MAX)
-        limit = v->guest->icount + REAL_TIME_POLL;
+    uint64_t limit = UINT64_MAX, until = vm->run.until_instructions;
+    if (until != UINT64_MAX) {
+        uint64_t done = vm_instructions(vm), left = until > done ? until - done : 0;
+        limit = v->guest->icount + sooner(left, REAL_TIME_POLL);
+    }
     __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
     if (atomic_load(&v->request) || atomic_load(&vm->world.stopped))
         __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);

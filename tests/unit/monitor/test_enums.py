@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, SratPurpose, TimeMode, TraceKind
+from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, Smp, SratPurpose, TimeMode, TraceKind
 from vmm.monitor.library import cpu_models, insn_mnemonics, lib, trap_classes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_", Channel),
         ("VMK_REQ_", Request),
         ("VMK_TIME_", TimeMode),
+        ("VMK_SMP_", Smp),
         ("VMK_TRACE_", TraceKind),
         ("VMK_SRAT_", SratPurpose),
         ("VMK_MODE_", CpuMode),
