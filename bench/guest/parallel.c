@@ -1,5 +1,5 @@
-/* Loops that two threads run at the same time inside a Linux guest, one on each CPU, each printed as "LOOP name
- * seconds". Static, no arguments: run by the benchmark's init script.
+/* Loops that two threads run at the same time inside a Linux guest, one on each CPU, each printed as "LOOP
+ * name seconds". Static, no arguments: run by the benchmark's init script.
  *
  * A loop's time is from the moment both threads start to the moment both are through, by the guest's own
  * clock; it is repeated and the fastest round counts. */

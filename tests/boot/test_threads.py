@@ -15,6 +15,7 @@ from tests.boot.command import vmm_run
 from tests.guests_build import guest
 from vmm import Machine, Outcome
 from vmm.machine.trace import TRACE_NAMES
+from vmm.monitor import TraceEvent
 
 LONG = os.environ.get("VMM_FUZZ") == "long"
 BOOTS = 20 if LONG else 1
@@ -74,7 +75,7 @@ def test_pauses_at_counted_instructions() -> None:
 
 
 def test_trace_is_in_order_and_names_every_cpu() -> None:
-    events = []
+    events: list[TraceEvent] = []
     with machine("lock_counters", 2, trace=TRACE_NAMES) as vm:
         vm.on_trace = events.append
         assert vm.run(timeout=WALL_SECONDS).exit_value == ALL_PASSED

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Profile, Request, Smp, SratPurpose, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    ExitReason,
+    Profile,
+    Request,
+    Smp,
+    SratPurpose,
+    TimeMode,
+    TraceKind,
+)
 from vmm.monitor.library import cpu_models, insn_mnemonics, lib, trap_classes
 
 ROOT = Path(__file__).resolve().parents[3]
