@@ -1,5 +1,5 @@
-"""Two CPUs at once: what parallel guest code costs with a host thread per CPU, and under QEMU's multi-threaded
-TCG, in interleaved boots of one Linux.
+"""Two CPUs at once: what parallel guest code costs with a host thread per CPU, and under QEMU's
+multi-threaded TCG, in interleaved boots of one Linux.
 
 `python -m bench.smp [--runs N] [--json FILE]`. The guest program (bench/guest/parallel.c) runs each loop on
 both CPUs at the same time; the times are the guest's own, in real time. A loop's figure is its fastest round

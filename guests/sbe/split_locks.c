@@ -7,7 +7,8 @@
 #include "../lib/report.h"
 #include "../lib/smp.h"
 
-enum { ROUNDS = 500, WITHIN_LINE = 131, ACROSS_LINES = 253, ACROSS_PAGES = PAGE - 3, LOCK_AT = 702, STEP = 16 };
+enum { ROUNDS = 500, WITHIN_LINE = 131, ACROSS_LINES = 253, ACROSS_PAGES = PAGE - 3, LOCK_AT = 702 };
+enum { STEP = 16 };
 
 static uint8_t pages[2 * PAGE] __attribute__((aligned(PAGE)));
 static uint64_t guarded, sum[MAX_CPUS];
