@@ -19,6 +19,7 @@ HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
+    "tcg_gen_code",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",

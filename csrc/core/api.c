@@ -12,6 +12,8 @@
 #include "dev/lapic.h"
 #include "dev/vga.h"
 #include "engine/engine.h"
+#include "net/port.h"
+#include "net/queue_peer.h"
 
 struct vm *vmk_create(const struct vmk_config *config, char *error, size_t error_size)
 {
@@ -132,7 +134,7 @@ static int post(struct vm *vm, const char *device, unsigned instance, enum inbox
             return VMK_EBUSY;
         done += msg.len;
     } while (done < length);
-    vm_notify(vm);
+    vm->board->cpu->wake(vm->board->cpu_ctx);
     return VMK_OK;
 }
 
@@ -155,6 +157,58 @@ int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when)
 int vmk_post_power_button(struct vm *vm, uint64_t when)
 {
     return post(vm, "acpi_pm", 0, INBOX_POWER_BUTTON, NULL, 0, when, 0);
+}
+
+static struct net_port *port_of(struct vm *vm, uint32_t nic)
+{
+    struct net_port *port = net_port_of(vm->board, nic);
+    if (!port)
+        (void)fail(vm, VMK_EINVAL, "this VM has no such NIC");
+    return port;
+}
+
+int vmk_net_open(struct vm *vm, uint32_t nic)
+{
+    vm->error[0] = 0;
+    return queue_peer_plug(vm->board, nic);
+}
+
+int vmk_net_unplug(struct vm *vm, uint32_t nic)
+{
+    struct net_port *port = port_of(vm, nic);
+    if (!port)
+        return VMK_EINVAL;
+    net_plug(port, NULL);
+    return VMK_OK;
+}
+
+size_t vmk_net_take(struct vm *vm, uint32_t nic, void *buffer, size_t size, uint64_t *when)
+{
+    return queue_peer_take(vm->board, nic, buffer, size, when);
+}
+
+int vmk_net_give(struct vm *vm, uint32_t nic, const void *frame, size_t length, uint64_t when)
+{
+    struct net_port *port = net_port_of(vm->board, nic);
+    return port ? net_deliver(port, frame, length, when) : VMK_EINVAL;
+}
+
+int vmk_net_link(struct vm *vm, uint32_t nic, bool up)
+{
+    struct net_port *port = port_of(vm, nic);
+    if (!port)
+        return VMK_EINVAL;
+    net_set_link(port, up);
+    return VMK_OK;
+}
+
+int vmk_net_counters(struct vm *vm, uint32_t nic, struct vmk_net_counters *out)
+{
+    struct net_port *port = port_of(vm, nic);
+    if (!port)
+        return VMK_EINVAL;
+    net_counters(port, out);
+    return VMK_OK;
 }
 
 int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells)
@@ -209,7 +263,7 @@ int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out)
     out->cr4 = g->cr[4];
     out->cr8 = lapic_get_tpr(vm->board->irq.lapic[cpu]);
     out->efer = g->efer;
-    out->icount = v->guest->icount;
+    out->icount = guest_icount(v->guest);
     for (unsigned i = 0; i < 6; i++)
         out->seg[i] = segment(&g->seg[i]);
     out->ldt = segment(&g->ldt);
@@ -229,6 +283,7 @@ static void add_stats(struct vmk_stats *out, const struct vcpu_stats *s)
         out->exceptions[i] += s->exception[i];
     for (unsigned i = 0; i < 256; i++)
         out->interrupts[i] += s->interrupt[i];
+    out->monitor_entries += s->monitor_entries;
     out->nmis += s->nmi;
     out->engine_entries += s->entries;
     out->safe_points += s->safe_points;
@@ -354,6 +409,15 @@ const char *vmk_cpu_model(uint32_t row)
 const char *vmk_cpu_model_text(uint32_t row)
 {
     return cpuid_model_text(row);
+}
+
+uint64_t vmk_host_cycles(void)
+{
+#ifdef __x86_64__
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
 }
 
 const char *vmk_engine_version(void)

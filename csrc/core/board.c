@@ -22,7 +22,7 @@ static void no_page(void *ctx, uint64_t page) { (void)ctx, (void)page; }
 
 static const struct board_cpu_ops no_cpus = {
     .kick = no_cpu, .nmi = no_cpu, .init = no_cpu, .sipi = no_sipi, .deadline = no_event,
-    .request = no_event, .memory_changed = no_event, .page_written = no_page,
+    .request = no_event, .wake = no_event, .memory_changed = no_event, .page_written = no_page,
     .page_changed = no_page,
 };
 
@@ -103,15 +103,21 @@ struct board *board_create(const struct vmk_config *cfg, char *err, size_t errle
     return b;
 }
 
+void board_shut(struct board *b)
+{
+    for (unsigned i = 0; i < b->ndevs && !b->shut; i++)
+        if (b->devs[i].cls->destroy)
+            b->devs[i].cls->destroy(&b->devs[i]);
+    b->shut = true;
+}
+
 void board_destroy(struct board *b)
 {
     if (!b)
         return;
-    for (unsigned i = 0; i < b->ndevs; i++) {
-        if (b->devs[i].cls->destroy)
-            b->devs[i].cls->destroy(&b->devs[i]);
+    board_shut(b);
+    for (unsigned i = 0; i < b->ndevs; i++)
         free(b->devs[i].state);
-    }
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++)
         free(b->out[ch].bytes);
     inbox_destroy(&b->inbox);
@@ -153,6 +159,7 @@ void board_run_due(struct board *b)
 {
     struct inbox_msg msg;
     uint64_t now = board_now(b);
+    atomic_store(&b->inbox.news, false);
     for (unsigned n = 0; n < INBOX_SLOTS && inbox_take(&b->inbox, now, &msg); n++)
         deliver(b, &msg);
     for (unsigned i = 0; i < b->ndevs; i++) {

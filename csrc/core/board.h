@@ -18,6 +18,7 @@
 
 #define BOARD_MAX_DEVS 128
 #define BOARD_MAX_CPUS 64
+#define BOARD_MAX_NICS 8
 
 /* What the board asks of the CPUs. Every slot may be called from a chip's slot on the vCPU thread; a board
  * without CPUs has empty functions here. */
@@ -30,6 +31,8 @@ struct board_cpu_ops {
     void (*request)(void *ctx);  /* board->request was set, or a line came out: look at the next block */
     /* PAM, A20 or a window moved: forget cached translations of addresses. */
     void (*memory_changed)(void *ctx);
+    /* From any thread: a message waits in the inbox. */
+    void (*wake)(void *ctx);
     /* A host-side write is about to change RAM page number `page`. */
     void (*page_written)(void *ctx, uint64_t page);
     /* It has been changed. */
@@ -56,14 +59,22 @@ struct board {
         uint64_t last_time;        /* VM time of the newest byte */
         bool line;                 /* a newline came since the last take */
     } out[VMK_CHANNELS];
+    struct net_port *nic[BOARD_MAX_NICS];         /* net/port.c */
+    struct queue_peer *queue_peer[BOARD_MAX_NICS]; /* net/queue_peer.c */
+    _Atomic uint32_t frames_out;   /* bit per NIC whose queue_peer has frames */
     const struct board_cpu_ops *cpu;
     void *cpu_ctx;
+    bool shut;
     char error[256];
 };
 
 /* Builds RAM, buses and every chip of dev/devices.c. NULL with text in err. */
 struct board *board_create(const struct vmk_config *cfg, char *err, size_t errlen);
 void board_destroy(struct board *b);
+
+/* Ends every thread of the chips' backends; they could still kick a CPU. Before the CPUs go; the board
+ * answers no access after it. board_destroy() does it if nobody has. */
+void board_shut(struct board *b);
 
 /* System reset: every chip's reset; RAM stays. */
 void board_reset(struct board *b);

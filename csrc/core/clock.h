@@ -16,8 +16,9 @@ enum clock_mode { CLOCK_VIRTUAL = 0, CLOCK_REAL = 1, CLOCK_MANUAL = 2 };
 struct clock {
     uint32_t mode;
     uint64_t base; /* ns that do not come from the running counter: past turns, idle skips, manual steps */
-    const uint64_t *counter;  /* the running vCPU's retired-instruction count, or NULL */
-    uint64_t counter_base;    /* its value when its turn began */
+    const uint64_t *limit;    /* the running vCPU's retired instructions are *limit - *left; or NULL */
+    const int64_t *left;
+    uint64_t counter_base;    /* their number when its turn began */
     uint64_t floor;           /* the latest time anyone has read */
     uint64_t host_offset;     /* real: host ns that are not VM time */
 };
@@ -35,8 +36,8 @@ static inline void clock_charge(struct clock *c, uint64_t ns)
         c->base += ns;
 }
 
-/* Attach the counter of the vCPU whose turn begins; detach with NULL, which books what it retired. */
-void clock_attach(struct clock *c, const uint64_t *counter);
+/* Attach the countdown of the vCPU whose turn begins; detach with NULL, which books what it retired. */
+void clock_attach(struct clock *c, const uint64_t *limit, const int64_t *left);
 
 /* Real: the VM is paused or goes on; a paused VM's clock stands. It starts paused, until the first run. */
 void clock_pause(struct clock *c);

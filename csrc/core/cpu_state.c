@@ -27,11 +27,11 @@ static const struct range ranges[] = {
     {752, 0, 784 - 752, 1},    /* x87 pointers and status */
     {800, 0, XMM_AT - 800, 1}, /* MMX and SSE status, MXCSR */
     {XMM_AT, XMM_STRIDE, XMM_BYTES, 16},
-    {4800, 0, 4880 - 4800, 1}, /* SYSENTER and SYSCALL registers, retired instructions */
+    {4800, 0, 4872 - 4800, 1}, /* SYSENTER and SYSCALL registers */
     {4896, 0, 5464 - 4896, 1}, /* TSC_AUX to the debug registers; behind them are host pointers */
 };
 
-#define OWN_WORDS 7
+#define OWN_WORDS 8
 
 size_t cpu_state_size(void)
 {
@@ -44,8 +44,8 @@ size_t cpu_state_size(void)
 void cpu_state_save(const struct vcpu *v, uint8_t *out)
 {
     const uint64_t own[OWN_WORDS] = {
-        v->state,    v->nmi_pending, (uint64_t)v->tsc_offset, v->spec_ctrl, v->microcode,
-        v->mtrr_def, v->random,
+        guest_icount(v->guest), v->state,     v->nmi_pending, (uint64_t)v->tsc_offset,
+        v->spec_ctrl,           v->microcode, v->mtrr_def,    v->random,
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         for (uint32_t n = 0; n < ranges[i].count; n++) {

@@ -34,6 +34,7 @@ int inbox_post(struct inbox *in, const struct inbox_msg *msg)
     pthread_mutex_lock(&in->lock);
     if (in->count < INBOX_SLOTS) {
         *at(in, in->count++) = *msg;
+        atomic_store(&in->news, true);
         pthread_cond_broadcast(&in->arrived);
         rc = 0;
     }

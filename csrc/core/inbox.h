@@ -7,6 +7,7 @@
 #define VMK_CORE_INBOX_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,8 @@ enum inbox_kind {
     INBOX_KEY = 2,      /* to the keyboard: set-1 scan codes in data */
     INBOX_NMI = 3,      /* to every vCPU of mask arg */
     INBOX_POWER_BUTTON = 4,
+    INBOX_FRAME = 5,    /* to a NIC: its port has frames (net/port.h) */
+    INBOX_WAKE = 6,     /* to a device: something it waits for on the host has come */
 };
 
 struct inbox_msg {
@@ -32,6 +35,7 @@ struct inbox_msg {
 struct inbox {
     pthread_mutex_t lock;
     pthread_cond_t arrived; /* a vCPU thread that idles in real time waits here */
+    atomic_bool news;       /* a message came since the vCPU thread last looked */
     uint32_t head, count;
     struct inbox_msg slot[INBOX_SLOTS];
 };

@@ -64,6 +64,8 @@ bool vm_should_stop(struct vm *vm)
         return stop_for(vm, VMK_EXIT_REQUEST);
     if (vm_output_ready(vm, false))
         return stop_for(vm, VMK_EXIT_OUTPUT);
+    if (vm->run.watch_frames & atomic_load(&vm->board->frames_out))
+        return stop_for(vm, VMK_EXIT_FRAME);
     if (atomic_exchange(&vm->stop, false))
         return stop_for(vm, VMK_EXIT_STOPPED);
     if (vm->run.until_instructions != UINT64_MAX && vm_instructions(vm) >= vm->run.until_instructions)
@@ -124,14 +126,14 @@ static struct vcpu *next_runnable(struct vm *vm)
 static void take_turn(struct vm *vm, struct vcpu *v)
 {
     vm->current = v;
-    clock_attach(&vm->board->clock, &v->guest->icount);
+    clock_attach(&vm->board->clock, &v->guest->limit, &v->guest->left);
     if (!v->turn_kept)
-        v->turn_end = vm->cpus > 1 ? v->guest->icount + vm->quantum : UINT64_MAX;
+        v->turn_end = vm->cpus > 1 ? guest_icount(v->guest) + vm->quantum : UINT64_MAX;
     atomic_fetch_and(&v->request, ~(unsigned)(REQ_INTERRUPT | REQ_TURN));
     engine_want_interrupt(v, v->nmi_pending || irq_pending(vm->board, v->id));
     cpu_set_limit(v);
     enum engine_exit e = engine_run(v, vm->error, sizeof(vm->error));
-    clock_attach(&vm->board->clock, NULL);
+    clock_attach(&vm->board->clock, NULL, NULL);
     if (e == ENGINE_HALTED)
         v->state = VCPU_HALTED;
     else if (e == ENGINE_TRIPLE_FAULT)
@@ -140,7 +142,7 @@ static void take_turn(struct vm *vm, struct vcpu *v)
         stop_for(vm, VMK_EXIT_ERROR);
     /* A run that ends in the middle of a turn goes on with the rest of it: where runs are cut must not change
      * who runs when. */
-    v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && v->guest->icount < v->turn_end;
+    v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && guest_icount(v->guest) < v->turn_end;
     if (v->turn_kept)
         vm->next = v->id;
     vm->current = NULL;
@@ -224,5 +226,6 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);
-    vm_notify(vm);
+    if (vm->parallel)
+        threads_alert(vm);
 }

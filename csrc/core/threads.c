@@ -22,16 +22,21 @@ void threads_init(struct vm *vm)
     pthread_condattr_t attr;
     pthread_mutex_init(&vm->scan_lock, NULL);
     pthread_cond_init(&vm->threads.start, NULL);
+    pthread_cond_init(&vm->threads.done, NULL);
+    pthread_mutex_init(&vm->threads.alert_lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&vm->threads.caller, &attr);
+    pthread_cond_init(&vm->threads.alert, &attr);
     pthread_condattr_destroy(&attr);
 }
 
 void threads_alert(struct vm *vm)
 {
-    vm->threads.wake_time = 0;
-    pthread_cond_signal(&vm->threads.caller);
+    struct vm_threads *t = &vm->threads;
+    pthread_mutex_lock(&t->alert_lock);
+    t->alerted = true;
+    pthread_cond_signal(&t->alert);
+    pthread_mutex_unlock(&t->alert_lock);
 }
 
 void threads_end_run(struct vm *vm)
@@ -41,7 +46,6 @@ void threads_end_run(struct vm *vm)
     vm->threads.ending = true;
     for (unsigned i = 0; i < vm->cpus; i++) {
         atomic_fetch_or(&vm->vcpu[i]->request, REQ_STOP);
-        engine_kick(vm->vcpu[i]);
         pthread_cond_signal(&vm->vcpu[i]->wake);
     }
     threads_alert(vm);
@@ -94,6 +98,7 @@ static void execute(struct vcpu *v)
     world_enter(v);
     enum engine_exit e = engine_run(v, error, sizeof(error));
     world_leave(v);
+    atomic_store(&v->retired, guest_icount(v->guest));
     pthread_mutex_lock(&vm->world.board);
     if (e == ENGINE_HALTED)
         v->state = VCPU_HALTED;
@@ -132,7 +137,7 @@ static void *vcpu_thread(void *arg)
         v->round = t->round;
         take_part(v);
         if (!--t->active)
-            pthread_cond_signal(&t->caller);
+            pthread_cond_signal(&t->done);
     }
     pthread_mutex_unlock(&vm->world.board);
     return NULL;
@@ -159,6 +164,7 @@ static int make_threads(struct vm *vm)
 static void wait_for_something(struct vm *vm)
 {
     struct board *b = vm->board;
+    struct vm_threads *t = &vm->threads;
     struct timespec ts;
     uint64_t now = board_now(b), until = b->deadline, quiet = vm_quiet_deadline(vm);
     until = until < vm->run.until_time ? until : vm->run.until_time;
@@ -170,9 +176,15 @@ static void wait_for_something(struct vm *vm)
     ts.tv_nsec += (long)(until - now);
     ts.tv_sec += ts.tv_nsec / 1000000000;
     ts.tv_nsec %= 1000000000;
-    vm->threads.wake_time = until;
-    pthread_cond_timedwait(&vm->threads.caller, &vm->world.board, &ts);
-    vm->threads.wake_time = 0;
+    t->wake_time = until;
+    pthread_mutex_unlock(&vm->world.board);
+    pthread_mutex_lock(&t->alert_lock);
+    if (!t->alerted)
+        pthread_cond_timedwait(&t->alert, &t->alert_lock, &ts);
+    t->alerted = false;
+    pthread_mutex_unlock(&t->alert_lock);
+    pthread_mutex_lock(&vm->world.board);
+    t->wake_time = 0;
 }
 
 /* The caller's part of a run, with the board lock. */
@@ -203,7 +215,7 @@ int threads_run(struct vm *vm)
         pthread_cond_broadcast(&t->start);
         serve(vm);
         while (t->active)
-            pthread_cond_wait(&t->caller, &vm->world.board);
+            pthread_cond_wait(&t->done, &vm->world.board);
     }
     pthread_mutex_unlock(&vm->world.board);
     return rc;
@@ -218,20 +230,9 @@ void threads_destroy(struct vm *vm)
     pthread_mutex_unlock(&vm->world.board);
     for (unsigned i = 0; i < t->made; i++)
         pthread_join(vm->vcpu[i]->thread, NULL);
-    pthread_cond_destroy(&t->caller);
+    pthread_cond_destroy(&t->alert);
+    pthread_mutex_destroy(&t->alert_lock);
+    pthread_cond_destroy(&t->done);
     pthread_cond_destroy(&t->start);
     pthread_mutex_destroy(&vm->scan_lock);
-}
-
-/* From any thread, except under the board lock. */
-void vm_notify(struct vm *vm)
-{
-    if (vm->parallel) {
-        pthread_mutex_lock(&vm->world.board);
-        threads_alert(vm);
-        pthread_mutex_unlock(&vm->world.board);
-        return;
-    }
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
 }

@@ -1,7 +1,7 @@
 /* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
  *
  * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two
- * words that every block reads as it begins, icount and limit, are in the register file itself
+ * words that count its instructions, left and limit, are in the register file itself
  * (engine/guest.h). */
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/board.h"
+#include "engine/count.h"
 #include "engine/guest.h"
 #include "vmk_sbe.h"
 
@@ -40,6 +41,7 @@ struct vcpu_stats {
         trap[SBE_CLASS_COUNT]; /* by class of instruction, rewritten or reached through a wrapped helper */
     uint64_t exception[32];
     uint64_t interrupt[256];
+    uint64_t monitor_entries; /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
 };
 
@@ -68,9 +70,11 @@ struct vcpu {
     bool parallel;
     bool asleep;                /* under the board lock: waits for `wake` */
     uint8_t alone;              /* enum alone */
+    unsigned pauses;            /* PAUSE instructions executed */
     unsigned parks;             /* how often others may have changed this engine's tables under it */
     unsigned sections_seen;     /* world.sections when it parked */
     unsigned block_parks;       /* `parks` when the translation under way began */
+    _Atomic uint64_t retired;   /* instructions, for others to read: as of its last safe point */
     uint64_t round;             /* the run it took part in last */
     pthread_t thread;
     pthread_cond_t wake;
@@ -89,7 +93,7 @@ struct vcpu {
     uint64_t code_page[2];      /* linear page addresses whose bytes `code_host` maps */
     const uint8_t *code_host[2];
     unsigned next_patch;        /* the first patch the translator has not passed */
-    void *count_op;             /* the translator's operation that loads the block's instruction count */
+    struct count_code count;    /* its start */
     bool translating;
 
     /* MSRs and timers the engine does not keep. */

@@ -21,7 +21,8 @@ static void request_of(struct vm *vm, unsigned cpu, unsigned bit)
         return;
     struct vcpu *v = vm->vcpu[cpu];
     atomic_fetch_or(&v->request, bit);
-    engine_kick(v);
+    if (!vm->parallel || v == vm->world.holder)
+        engine_kick(v);
     if (v->asleep)
         pthread_cond_signal(&v->wake);
 }
@@ -59,9 +60,19 @@ static void op_deadline(void *ctx)
 static void op_request(void *ctx)
 {
     struct vm *vm = ctx;
-    if (vm_caller(vm))
-        engine_kick(vm_caller(vm));
-    if (vm->parallel)
+    if (vm->current)
+        engine_kick(vm->current);
+    if (!vm->parallel)
+        return;
+    if (vm->world.holder)
+        request_of(vm, vm->world.holder->id, REQ_INTERRUPT);
+    threads_alert(vm);
+}
+
+static void op_wake(void *ctx)
+{
+    struct vm *vm = ctx;
+    if (vm->parallel) /* by turns the message's own flag is enough */
         threads_alert(vm);
 }
 
@@ -78,7 +89,7 @@ static void op_page_written(void *ctx, uint64_t page)
 {
     struct vm *vm = ctx;
     srat_touch(&vm->srat, page);
-    if (__atomic_load_n(&vm->srat.code_mask[page], __ATOMIC_SEQ_CST) == 0)
+    if (!srat_code(&vm->srat, page))
         return;
     world_stop(vm, vm_caller(vm));
     engine_forget_code(vm->vcpu[0], page);
@@ -100,6 +111,7 @@ static const struct board_cpu_ops cpu_ops = {
     .sipi = op_sipi,
     .deadline = op_deadline,
     .request = op_request,
+    .wake = op_wake,
     .memory_changed = op_memory_changed,
     .page_written = op_page_written,
     .page_changed = op_page_changed,
@@ -186,6 +198,8 @@ void vm_destroy(struct vm *vm)
     if (!vm)
         return;
     threads_destroy(vm);
+    if (vm->board)
+        board_shut(vm->board);
     for (unsigned i = 0; i < vm->cpus; i++) {
         struct vcpu *v = vm->vcpu[i];
         engine_destroy(v);
@@ -227,6 +241,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += __atomic_load_n(&vm->vcpu[i]->guest->icount, __ATOMIC_RELAXED);
+        total += vm->parallel ? atomic_load(&vm->vcpu[i]->retired) : guest_icount(vm->vcpu[i]->guest);
     return total;
 }

@@ -37,7 +37,10 @@ struct vm {
         uint64_t round;          /* number of the present run */
         unsigned active, asleep; /* threads that take part in it, and those of them that wait */
         uint64_t wake_time;      /* until when the caller sleeps; 0: it does not */
-        pthread_cond_t start, caller;
+        pthread_cond_t start, done;
+        pthread_mutex_t alert_lock; /* a leaf: taken under any other, or none */
+        pthread_cond_t alert;
+        bool alerted;
     } threads;
     pthread_mutex_t scan_lock;   /* of the scanner */
     struct trace *merged;        /* the events of all CPUs in order of time */
@@ -68,7 +71,7 @@ void vm_stop(struct vm *vm);
 void vm_reset(struct vm *vm);
 
 /* With threads (core/threads.c): the body of a run; its end, from any thread under the board lock; something
- * the caller's thread should look at. */
+ * the caller's thread should look at, from any thread. */
 int threads_run(struct vm *vm);
 void threads_end_run(struct vm *vm);
 void threads_alert(struct vm *vm);
@@ -108,9 +111,6 @@ static inline void vm_unlock(struct vcpu *v)
 
 /* The vCPU that runs the caller's code, or NULL. */
 struct vcpu *vm_caller(struct vm *vm);
-
-/* From any thread: something was posted to the inbox. */
-void vm_notify(struct vm *vm);
 
 /* The trace of all CPUs, between runs. */
 struct trace *vm_trace(struct vm *vm);

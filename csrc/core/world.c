@@ -7,9 +7,9 @@
 #include "core/world.h"
 
 #include "core/vm.h"
-#include "engine/engine.h"
+#include "cpu/cpu.h"
 
-#define SPINS 4000
+#define SPINS 500 /* of PAUSE: 5 to 25 us */
 
 void world_init(struct world *w)
 {
@@ -27,15 +27,21 @@ void world_destroy(struct world *w)
     pthread_mutex_destroy(&w->board);
 }
 
-static void spin_while_stopped(struct world *w)
+/* Where vCPUs share host CPUs, whoever is waited for may need this one. */
+static unsigned spins(const struct vm *vm)
 {
-    for (unsigned i = 0; i < SPINS && atomic_load(&w->stopped); i++)
+    return vm->crowded ? 0 : SPINS;
+}
+
+static void spin_while_stopped(struct vm *vm)
+{
+    for (unsigned i = spins(vm); i && atomic_load(&vm->world.stopped); i--)
         __builtin_ia32_pause();
 }
 
-static void spin_while_running(struct world *w)
+static void spin_while_running(struct vm *vm)
 {
-    for (unsigned i = 0; i < SPINS && atomic_load(&w->running); i++)
+    for (unsigned i = spins(vm); i && atomic_load(&vm->world.running); i--)
         __builtin_ia32_pause();
 }
 
@@ -64,7 +70,7 @@ void world_enter(struct vcpu *v)
         if (!atomic_load(&w->stopped))
             break;
         park(w);
-        spin_while_stopped(w);
+        spin_while_stopped(v->vm);
         pthread_mutex_lock(&w->lock);
         while (atomic_load(&w->stopped))
             pthread_cond_wait(&w->go, &w->lock);
@@ -95,11 +101,8 @@ void world_stop(struct vm *vm, struct vcpu *self)
     atomic_fetch_add(&w->sections, 1);
     atomic_store(&w->owner, owner);
     w->depth = 1;
-    for (unsigned i = 0; i < vm->cpus; i++)
-        if (vm->vcpu[i] != self)
-            engine_kick(vm->vcpu[i]);
     pthread_mutex_unlock(&w->lock);
-    spin_while_running(w);
+    spin_while_running(vm);
     pthread_mutex_lock(&w->lock);
     while (atomic_load(&w->running))
         pthread_cond_wait(&w->quiet, &w->lock);
@@ -141,4 +144,5 @@ void world_unlock_board(struct vcpu *v)
         return;
     w->holder = NULL;
     pthread_mutex_unlock(&w->board);
+    cpu_poll(v);
 }

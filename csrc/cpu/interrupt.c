@@ -17,6 +17,9 @@
 #define ERROR_EXT 1
 #define ERROR_IDT 2
 #define REAL_TIME_POLL 20000 /* instructions between looks at the host's clock: about 10 us */
+#define PAUSES_PER_YIELD 64  /* 2 us of them */
+#define FLAG_POLL 4000       /* the same where vCPUs stop each other: a microsecond or two */
+#define NEWS_POLL 200000     /* instructions between looks at what other threads want: about 100 us */
 
 static uint64_t instructions_until(struct vcpu *v, uint64_t time)
 {
@@ -31,36 +34,47 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Time is watched by the caller of vm_run; here it is only instructions, and what others want. */
+static bool is_wanted(struct vcpu *v)
+{
+    return atomic_load(&v->request) || atomic_load(&v->vm->world.stopped);
+}
+
+void cpu_poll(struct vcpu *v)
+{
+    if (is_wanted(v))
+        engine_kick(v);
+}
+
+/* Time is watched by the caller of vm_run, and what others want is a flag: here it is only how often to look.
+ * Doing so is a call and two loads. */
 static void set_limit_parallel(struct vcpu *v)
 {
     struct vm *vm = v->vm;
-    uint64_t limit = UINT64_MAX, until = vm->run.until_instructions;
+    uint64_t icount = guest_icount(v->guest), left = FLAG_POLL, until = vm->run.until_instructions;
     if (until != UINT64_MAX) {
-        uint64_t done = vm_instructions(vm), left = until > done ? until - done : 0;
-        limit = v->guest->icount + sooner(left, REAL_TIME_POLL);
+        uint64_t done = vm_instructions(vm);
+        left = sooner(until > done ? until - done : 0, left);
     }
-    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
-    if (atomic_load(&v->request) || atomic_load(&vm->world.stopped))
-        __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+    guest_set_limit(v->guest, icount + (is_wanted(v) ? 0 : left));
 }
 
+/* Where the next safe point must be. It is never far, because other threads (a stop, a message) only leave a
+ * flag: `left` belongs to generated code, which would overwrite what they put there. */
 static void set_limit_turns(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     uint64_t time = sooner(sooner(v->board->deadline, vm->run.until_time), vm_quiet_deadline(vm));
-    uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX
-                                                                             : instructions_until(v, time);
-    uint64_t limit = left > UINT64_MAX - v->guest->icount ? UINT64_MAX : v->guest->icount + left;
+    uint64_t icount = guest_icount(v->guest);
+    uint64_t limit = icount + sooner(instructions_until(v, time), NEWS_POLL);
     if (vm->run.until_instructions != UINT64_MAX) {
         uint64_t done = vm_instructions(vm);
         uint64_t more = vm->run.until_instructions > done ? vm->run.until_instructions - done : 0;
-        limit = sooner(limit, v->guest->icount + more);
+        limit = sooner(limit, icount + more);
     }
     limit = sooner(limit, v->turn_end);
-    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
-    if (atomic_load(&v->request) || atomic_load(&vm->stop)) /* kicked meanwhile */
-        __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+    if (atomic_load(&v->request) || atomic_load(&vm->stop) || atomic_load(&v->board->inbox.news))
+        limit = icount;
+    guest_set_limit(v->guest, limit);
 }
 
 void cpu_set_limit(struct vcpu *v)
@@ -101,6 +115,7 @@ static bool look_around(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     bool turn_over = serve_requests(v);
+    atomic_store(&v->retired, guest_icount(v->guest));
     if (vm_should_stop(vm))
         threads_end_run(vm);
     if (vm->threads.ending || turn_over) {
@@ -120,6 +135,10 @@ static bool safe_point_parallel(struct vcpu *v)
     if (alone_block_starts(v))
         return false;
     alone_end(v);
+    if (!is_wanted(v) && v->vm->run.until_instructions == UINT64_MAX) {
+        set_limit_parallel(v);
+        return false;
+    }
     if (atomic_load(&v->vm->world.stopped)) {
         world_leave(v);
         world_enter(v);
@@ -137,8 +156,8 @@ bool cpu_safe_point(struct vcpu *v)
     v->stats.safe_points++;
     if (v->parallel)
         return safe_point_parallel(v);
-    bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
-    if (b->deadline <= board_now(b))
+    bool turn_over = serve_requests(v) || guest_icount(v->guest) >= v->turn_end;
+    if (b->deadline <= board_now(b) || atomic_load(&b->inbox.news))
         board_run_due(b);
     if (vm_should_stop(vm) || turn_over) {
         engine_stop(v);
@@ -152,6 +171,7 @@ bool cpu_safe_point(struct vcpu *v)
 
 static bool deliver(struct vcpu *v, int vector)
 {
+    v->stats.monitor_entries++;
     trace_add(v->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip, (uint64_t)vector, 0);
     engine_interrupt(v, vector);
     vm_lock(v);
@@ -200,8 +220,13 @@ void cpu_exception(struct vcpu *v, unsigned vector)
 {
     struct guest *g = v->guest;
     correct_error_code(v, vector);
+    if (v->parallel)
+        cpu_poll(v);
+    v->stats.monitor_entries++;
     if (vector < 32)
         v->stats.exception[vector]++;
+    else
+        v->stats.trap[SBE_CLASS_INT]++; /* only an instruction goes there */
     trace_add(v->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
               vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32
                                : (uint64_t)(uint32_t)g->error_code);
@@ -218,18 +243,31 @@ void cpu_hlt(struct vcpu *v, unsigned length, uintptr_t ra)
     engine_halt(v);
 }
 
+/* Whoever this CPU spins for may need this host CPU. */
+static void pause_thread(struct vcpu *v)
+{
+    if (++v->pauses % PAUSES_PER_YIELD == 0)
+        sched_yield();
+    cpu_poll(v);
+}
+
+static void pause_turn(struct vcpu *v)
+{
+    if (v->vm->cpus > 1)
+        v->turn_end = guest_icount(v->guest);
+    cpu_set_limit(v);
+}
+
 void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
 {
     (void)ra;
     v->stats.trap[SBE_CLASS_PAUSE]++;
     v->guest->rip += length;
     clock_charge(&v->board->clock, COST_PAUSE);
-    if (v->vm->crowded)
-        sched_yield();
-    if (v->vm->cpus > 1)
-        v->turn_end = v->guest->icount;
-    if (!v->parallel)
-        cpu_set_limit(v);
+    if (v->parallel)
+        pause_thread(v);
+    else
+        pause_turn(v);
     v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     if (v->guest->rflags & FLAG_TF)
         engine_single_step(v);

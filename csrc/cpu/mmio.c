@@ -27,6 +27,7 @@ static uint64_t board_read(struct vcpu *v, uint64_t gpa, unsigned size)
 uint64_t cpu_mmio_read(struct vcpu *v, uint64_t gpa, unsigned size)
 {
     v->stats.mmio++;
+    v->stats.monitor_entries++;
     cost(v, COST_MMIO);
     vm_lock(v);
     uint64_t value = board_read(v, gpa, size);

@@ -51,6 +51,7 @@ static const struct {
     [SBE_INSN_PAUSE] = {trap_pause, ALWAYS},
     [SBE_INSN_MONITOR] = {trap_undefined, ALWAYS},
     [SBE_INSN_MWAIT] = {trap_undefined, ALWAYS},
+    [SBE_INSN_UMWAIT] = {trap_undefined, ALWAYS},
     [SBE_INSN_LGDT] = {trap_lgdt, CPL0},
     [SBE_INSN_LIDT] = {trap_lidt, CPL0},
     [SBE_INSN_SGDT] = {trap_sgdt, ALWAYS},
@@ -194,6 +195,7 @@ void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
         .v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
     sbe_hit(v->vm->sbe, index);
+    v->stats.monitor_entries++;
     trace_add(v->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
     if (site->op.flags & (SBE_OP_LOCK | SBE_OP_UD) || !handlers[site->insn].run)
         trap_ud(&t);

@@ -6,7 +6,7 @@
 
 extern const struct dev_class pci_host_class, piix3_class, pic_class, pit_class, rtc_class, uart_class,
     i8042_class, acpi_pm_class, hpet_class, debugcon_class, debug_exit_class, sysctl_class, ioapic_class,
-    lapic_class, vga_class, fw_cfg_class, ide_class;
+    lapic_class, vga_class, fw_cfg_class, ide_class, lsilogic_class;
 
 #define PER_CPU 0 /* as many instances as the VM has CPUs */
 
@@ -23,11 +23,18 @@ static const struct {
 
 int devices_build(struct board *b)
 {
+    if (b->cfg.nics)
+        return board_fail(b, VMK_EINVAL, "this version has no network adapters");
     for (unsigned i = 0; i < sizeof(board_classes) / sizeof(board_classes[0]); i++) {
         unsigned count = board_classes[i].count == PER_CPU ? b->cfg.cpus : board_classes[i].count;
         for (unsigned n = 0; n < count; n++)
             if (!board_add(b, board_classes[i].cls))
                 return VMK_EINVAL;
     }
+    if (b->cfg.scsi_adapters > sizeof(b->cfg.scsi_model) / sizeof(b->cfg.scsi_model[0]))
+        return board_fail(b, VMK_EINVAL, "%u SCSI adapters: a VM has at most 4", b->cfg.scsi_adapters);
+    for (unsigned n = 0; n < b->cfg.scsi_adapters; n++)
+        if (!board_add(b, &lsilogic_class))
+            return VMK_EINVAL;
     return VMK_OK;
 }

@@ -124,7 +124,7 @@ static const struct state_field fields[] = {
 
 const struct dev_class pci_host_class = {
     .name = "pci_host",
-    .version = 1,
+    .version = 2,
     .size = sizeof(struct pci_state),
     .fields = fields,
     .nfields = sizeof(fields) / sizeof(fields[0]),

@@ -21,7 +21,7 @@ void alone_begin(struct vcpu *v, uintptr_t ra)
     world_lock_board(v);
     world_stop(v->vm, v);
     v->alone = ALONE_NEXT;
-    engine_kick(v); /* both block starts, this one's and the next, come to the safe point */
+    engine_kick(v); /* both block starts, this one and the next, come to the safe point */
     CPU_CFLAGS_NEXT_TB(v->cpu) = TB_ALONE;
     engine_resume_at(v);
 }

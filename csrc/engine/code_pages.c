@@ -33,10 +33,10 @@ void code_mark(struct vcpu *v, uint64_t page)
 {
     struct srat *s = &v->vm->srat;
     uint64_t bit = 1ull << v->id;
-    if (s->code_mask[page] & bit)
+    if (srat_code(s, page) & bit)
         return;
     __atomic_fetch_or(&s->code_mask[page], bit, __ATOMIC_SEQ_CST);
-    if (!(__atomic_load_n(&s->flags[page], __ATOMIC_SEQ_CST) & SRAT_WRITABLE))
+    if (!srat_is(s, page, SRAT_WRITABLE))
         return;
     world_stop(v->vm, v);
     for (unsigned i = 0; i < v->vm->cpus; i++)
@@ -71,7 +71,7 @@ bool code_written_parallel(struct vcpu *v, uint64_t page, uintptr_t ra)
         return s->code_mask[page] && code_written(v, page, ra);
     for (;;) {
         srat_set(s, page, SRAT_WRITABLE);
-        mask = __atomic_load_n(&s->code_mask[page], __ATOMIC_SEQ_CST);
+        mask = srat_code(s, page);
         if (!mask)
             return false;
         if (mask & own && block_in_page(v, page, ra))

@@ -3,8 +3,8 @@
  *
  * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined
  * instructions); everything else comes through wrapped functions. An asynchronous uc_emu_stop is never used:
- * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick lowers `limit`
- * instead, which the next block start notices. */
+ * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick brings the limit
+ * near instead, which the next block start notices; other threads set a flag, which the next safe point does. */
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -32,9 +32,9 @@ static void uncount_fault(struct vcpu *v)
     if (v->native_ra)
         count_take_back(v, v->native_ra, 0);
     else if (v->delivering == DELIVERING_INT)
-        v->guest->icount--;
+        v->guest->left++;
     else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired)
-        v->guest->icount--; /* raised without a return address: it ended its block */
+        v->guest->left++; /* raised without a return address: it ended its block */
     v->native_ra = 0;
     v->fault_restored = v->fault_at_fetch = v->stepped = false;
 }
@@ -164,10 +164,10 @@ void engine_destroy(struct vcpu *v)
 
 void engine_reset(struct vcpu *v)
 {
-    uint64_t icount = v->guest->icount;
+    uint64_t icount = guest_icount(v->guest);
     cpu_reset(v->cpu);
-    v->guest->icount = icount;
-    v->guest->limit = 0;
+    v->guest->limit = icount;
+    v->guest->left = 0;
     engine_set_cr4(v, 0); /* the engine starts with bits that suit its own users */
     v->guest->reg[RDX] = RESET_EDX;
     v->guest->tr.flags = TSS32_IN_USE;
@@ -196,7 +196,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 
 void engine_kick(struct vcpu *v)
 {
-    __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+    guest_set_limit(v->guest, guest_icount(v->guest));
 }
 
 void engine_stop(struct vcpu *v)

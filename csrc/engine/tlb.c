@@ -155,11 +155,11 @@ static uint64_t write_tag(struct vcpu *v, uint64_t va, uint64_t page, const stru
          */
         if (trap)
             return (va & PAGE_MASK) | TLB_NOTDIRTY | TLB_WATCHPOINT;
-    } else if (!w->dirty || !(s->flags[page] & SRAT_DIRTY) || s->code_mask[page]) {
+    } else if (!w->dirty || !srat_is(s, page, SRAT_DIRTY) || srat_code(s, page)) {
         return EMPTY;
     }
     srat_set(s, page, SRAT_WRITABLE);
-    if (v->parallel && access != ACCESS_STORE && __atomic_load_n(&s->code_mask[page], __ATOMIC_SEQ_CST))
+    if (v->parallel && access != ACCESS_STORE && srat_code(s, page))
         return EMPTY; /* marked meanwhile: whoever did may have missed the flag */
     return va & PAGE_MASK;
 }
@@ -228,6 +228,8 @@ bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe
     struct walk w;
     unsigned parks = v->parks;
     v->stats.tlb_fills++;
+    if (v->parallel)
+        cpu_poll(v);
     if (!walk_pages(v, va, access, mode, &w)) {
         if (!probe)
             raise_walk_fault(v, va, &w, access, ra);

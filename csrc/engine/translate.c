@@ -23,6 +23,8 @@
 
 void __real_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
+int __real_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
+int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
 void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 
@@ -93,6 +95,7 @@ static void give_up(struct vcpu *v)
     v->scan.n = 0;
     v->scan.end = UINT64_MAX;
     v->vm->sbe_failed = true;
+    atomic_fetch_or(&v->request, REQ_INTERRUPT);
     engine_kick(v);
 }
 
@@ -200,42 +203,52 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
         give_up(v);
 }
 
-void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
-{
-    struct vcpu *v = UC_OWNER(CPU_UC(cpu));
-    jump_note_translation(v);
-    begin_block(v, tb);
-    v->translating = true;
-    v->count_op = NULL;
-    uint32_t flags = tb->cflags;
-    if (v->parallel && (flags & TB_ALONE) != TB_ALONE)
-        tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags | TB_PARALLEL;
-    __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
-    tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags;
-    v->translating = false;
-    if (v->count_op)
-        TCG_OP_ARG(v->count_op, 1) = tb->icount;
-}
-
 /* Constants come back as offsets from the translator's context; calls take pointers to temporaries. */
 static void *constant32(void *ctx, uint32_t value)
 {
     return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
 }
 
-/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values
- * do not outlive a branch. */
+/* The engine's own check call, now made only near the limit. */
 struct check_call {
-    void *ctx, *func;
+    void *ctx;
     struct vcpu *v;
+    unsigned instructions;
 };
 
 static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
     void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
-                     constant32(c->ctx, 0)};
-    __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
+                     constant32(c->ctx, c->instructions)};
+    __real_tcg_gen_callN_x86_64(c->ctx, (void *)__wrap_helper_check_exit_request_x86_64, NULL, 2, args);
+}
+
+void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
+{
+    struct vcpu *v = UC_OWNER(CPU_UC(cpu));
+    jump_note_translation(v);
+    begin_block(v, tb);
+    v->translating = true;
+    v->count.slow = NULL;
+    uint32_t flags = tb->cflags;
+    if (v->parallel && (flags & TB_ALONE) != TB_ALONE)
+        tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags | TB_PARALLEL;
+    __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
+    tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags;
+    v->translating = false;
+    struct check_call call = {v->tcg, v, tb->icount};
+    if (v->count.slow)
+        count_finish(&v->count, v->tcg, tb->icount, call_safe_point, &call);
+}
+
+int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    int size = __real_tcg_gen_code_x86_64(ctx, tb);
+    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code)))
+        abort();
+    return size;
 }
 
 static bool is_trap_helper(const void *func)
@@ -248,8 +261,7 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
-        struct check_call call = {ctx, func, v};
-        v->count_op = count_emit(ctx, call_safe_point, &call);
+        count_emit(&v->count, ctx);
         return;
     }
     if (v->patch && is_trap_helper(func)) {

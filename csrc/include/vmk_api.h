@@ -53,7 +53,7 @@ struct vmk_trace_event {
     uint32_t reserved;
 };
 
-enum vmk_nic_model { VMK_NIC_82545EM = 0, VMK_NIC_82540EM = 1 };
+enum vmk_nic_model { VMK_NIC_E82545EM = 0, VMK_NIC_E82540EM = 1 };
 enum vmk_scsi_model { VMK_SCSI_LSI53C1030 = 0, VMK_SCSI_SAS1068 = 1 };
 
 struct vmk_nic_config {
@@ -77,6 +77,21 @@ struct vmk_config {
     struct vmk_nic_config nic[8];
     uint32_t scsi_adapters;   /* 0 to 4 */
     uint32_t scsi_model[4];   /* enum vmk_scsi_model */
+};
+
+/* A disk on a SCSI adapter. Empty texts mean the usual ones; they are ASCII. */
+enum vmk_disk_kind { VMK_DISK_DISK = 0, VMK_DISK_CDROM = 1 };
+
+struct vmk_disk_config {
+    uint32_t kind;            /* enum vmk_disk_kind */
+    uint32_t reserved;
+    char serial[40];          /* at most 36 characters */
+    char product[24];         /* at most 16 */
+};
+
+struct vmk_disk_stats {
+    uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors;
+    char last_error[160];     /* the backend's text for its last failed request */
 };
 
 /* What a page of a VM's memory is for. */
@@ -119,12 +134,14 @@ enum vmk_exit_reason {
     VMK_EXIT_IDLE = 7,         /* all CPUs wait and no timer is armed: only input can wake the VM */
     VMK_EXIT_STOPPED = 8,      /* vmk_stop() */
     VMK_EXIT_ERROR = 9,        /* a host failure: vmk_error() */
+    VMK_EXIT_FRAME = 10,       /* a watched NIC has sent a frame: vmk_net_take() */
 };
 
 struct vmk_run {
     uint64_t until_time;          /* ns of VM time, or UINT64_MAX */
     uint64_t until_instructions;  /* of all CPUs, or UINT64_MAX */
     uint32_t watch_output;        /* bit per channel whose lines end the run */
+    uint32_t watch_frames;        /* bit per NIC whose frames end the run */
     uint32_t wait_for_input;      /* real time: wait in idle instead of returning VMK_EXIT_IDLE */
 };
 
@@ -141,6 +158,7 @@ struct vmk_stats {
     uint64_t traps[64];          /* by class: vmk_sbe_class_name() */
     uint64_t exceptions[32];     /* by vector */
     uint64_t interrupts[256];    /* by vector */
+    uint64_t monitor_entries;    /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
     uint64_t unclaimed_reads, unclaimed_writes;
     uint64_t sbe_blocks, sbe_clean, sbe_instructions, sbe_candidates, sbe_sites;
@@ -171,6 +189,10 @@ struct vmk_registers {
     uint32_t cpl, state;         /* state: 0 running, 1 halted, 2 waiting for SIPI */
 };
 
+struct vmk_net_counters {
+    uint64_t tx_frames, tx_bytes, tx_dropped, rx_frames, rx_bytes, rx_dropped;
+};
+
 /* What the VGA shows. columns and rows are 0 in a graphics mode, which is not rendered. */
 struct vmk_screen {
     uint32_t columns, rows, cell_width, cell_height;
@@ -196,6 +218,26 @@ size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buff
 int vmk_set_rom(struct vm *vm, const void *bytes, size_t length);
 int vmk_fwcfg_add(struct vm *vm, uint32_t key, const void *bytes, size_t length);
 
+/* Disks. A backend is a file format's or memory's side of a disk, made by a vmk_backend_* call and then
+ * attached to one place, which takes it over; one that was not attached is given back to
+ * vmk_backend_close(). Attaching and detaching a disk of a VM that has run is hot-plugging. Targets are 0
+ * to 15 (7 is the LSI53C1030's own), LUNs 0 to 7. */
+struct blk_backend;
+/* A disk in the caller's memory, which outlives it, or (bytes NULL) in zeroed memory of its own. */
+struct blk_backend *vmk_backend_ram(void *bytes, uint64_t size, bool readonly, char *error,
+                                    size_t error_size);
+uint64_t vmk_backend_size(const struct blk_backend *backend);
+void vmk_backend_close(struct blk_backend *backend);
+/* The backend is taken over if this returns 0. NULL: a CD drive without a medium. */
+int vmk_disk_attach(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                    struct blk_backend *backend, const struct vmk_disk_config *config);
+int vmk_disk_detach(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun);
+/* Another medium for a CD drive, or none (NULL). */
+int vmk_disk_insert(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                    struct blk_backend *backend);
+int vmk_disk_stats(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                   struct vmk_disk_stats *out);
+
 int vmk_boot(struct vm *vm, const struct vmk_boot *boot);
 int vmk_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *exit);
 void vmk_stop(struct vm *vm);
@@ -209,6 +251,18 @@ int vmk_post_serial(struct vm *vm, uint32_t channel, const void *bytes, size_t l
 int vmk_post_keys(struct vm *vm, const void *scancodes, size_t length, uint64_t when);
 int vmk_post_nmi(struct vm *vm, uint64_t cpu_mask, uint64_t when);
 int vmk_post_power_button(struct vm *vm, uint64_t when);
+
+/* A NIC whose cable leads to the caller. vmk_net_open: plug it in so, in place of what was there.
+ * vmk_net_take: the oldest frame the guest sent and when, its length, 0 if there is none. vmk_net_give, from
+ * any thread: a frame for the guest at VM time `when` (0: at once); VMK_EBUSY: the port's queue is full and
+ * the frame is dropped. */
+int vmk_net_open(struct vm *vm, uint32_t nic);
+int vmk_net_unplug(struct vm *vm, uint32_t nic);
+size_t vmk_net_take(struct vm *vm, uint32_t nic, void *buffer, size_t size, uint64_t *when);
+int vmk_net_give(struct vm *vm, uint32_t nic, const void *frame, size_t length, uint64_t when);
+/* Pulls the cable of any NIC, or plugs it in again. */
+int vmk_net_link(struct vm *vm, uint32_t nic, bool up);
+int vmk_net_counters(struct vm *vm, uint32_t nic, struct vmk_net_counters *out);
 
 /* Text screen. cells has room for 16384: character | attribute << 8, columns * rows of them are set. */
 int vmk_screen(struct vm *vm, struct vmk_screen *screen, uint16_t *cells);
@@ -239,5 +293,7 @@ size_t vmk_written_pages(struct vm *vm, uint64_t *pages, size_t max);
 const char *vmk_cpu_model(uint32_t row);
 const char *vmk_cpu_model_text(uint32_t row);
 const char *vmk_engine_version(void);
+/* The host's time stamp counter, or 0 where it has none: for measurements, never for a guest. */
+uint64_t vmk_host_cycles(void);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Follows PCI Local Bus Specification 3.0, chapter 6 (header type 0), and the usual PC board wiring: INTx
  * pin p of slot s goes to PIRQ (p - 1 + s - 1) mod 4. BAR decoding is in io/pci_bars.c. Leaves out:
- * bridges (there is one bus), expansion ROM BARs (read 0), MSI. */
+ * bridges (there is one bus), expansion ROM BARs (read 0). MSI is in io/pci_msi.c. */
 #include "io/pci.h"
 
 #include <stdlib.h>

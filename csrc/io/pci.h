@@ -15,7 +15,7 @@ struct board;
 struct dev;
 struct pci_func;
 
-#define PCI_FUNCS 16
+#define PCI_FUNCS 32
 #define PCI_CONFIG_BYTES 256
 #define PCI_BARS 6
 #define PCI_DEVFN(slot, fn) ((slot) << 3 | (fn))

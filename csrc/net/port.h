@@ -18,21 +18,18 @@
 struct board;
 struct dev;
 struct net_port;
+struct vmk_net_counters;
 
 #define NET_FRAME_MAX 16384 /* without FCS; jumbo frames included */
 #define NET_QUEUE_BYTES (1u << 20)
 
-/* The other end. send() and link() run on the sender's vCPU thread, must not block and must not keep
+/* The other end. send() runs on the sender's vCPU thread, must not block and must not keep
  * `frame`; `now` is the sender's VM time in ns. close() ends every thread that could still call
  * net_deliver(). */
 struct net_peer {
     void (*send)(void *ctx, const uint8_t *frame, size_t len, uint64_t now);
     void (*close)(void *ctx);
     void *ctx;
-};
-
-struct net_counters {
-    uint64_t tx_frames, tx_bytes, tx_dropped, rx_frames, rx_bytes, rx_dropped;
 };
 
 /* How a chip takes a frame: true if it is done with it (stored, filtered or counted as an error), false to
@@ -48,6 +45,7 @@ void net_ready(struct net_port *p); /* receive buffers are there (again) */
 bool net_link_up(const struct net_port *p);
 uint64_t net_deadline(struct net_port *p);          /* for the chip's deadline slot */
 void net_run_due(struct net_port *p, uint64_t now); /* for its tick slot */
+void net_event(struct net_port *p);                 /* for its event slot, on INBOX_FRAME */
 
 /* The outside. net_plug() replaces the peer (NULL: unplugged; the link goes down) while the VM does not
  * run. */
@@ -55,7 +53,7 @@ void net_plug(struct net_port *p, const struct net_peer *peer);
 void net_set_link(struct net_port *p, bool up); /* a cable that is pulled; vCPU thread or not running */
 /* From any thread: 0, or VMK_EBUSY when the queue is full and the frame was dropped. `when` 0: at once. */
 int net_deliver(struct net_port *p, const uint8_t *frame, size_t len, uint64_t when);
-void net_counters(const struct net_port *p, struct net_counters *out);
+void net_counters(struct net_port *p, struct vmk_net_counters *out);
 
 /* A board's NICs in order, NULL past the last. */
 struct net_port *net_port_of(struct board *b, unsigned nic);

@@ -1,18 +1,36 @@
 """The only way to the vmkernel monitor in C: one method per call, typed records, exceptions for codes.
 
 Reading order: `library.py` (the extension), `enums.py` and `records.py` (its data), `check.py` (its errors),
-`vm.py` (a virtual machine's handle).
+`backend.py` (disks before they are attached), `vm.py` (a virtual machine's handle).
 """
 
 from __future__ import annotations
 
-from vmm.monitor.enums import Channel, CpuMode, ExitReason, Policy, Profile, Request, Smp, TimeMode, TraceKind
-from vmm.monitor.library import Library, cpu_models, engine_version, library
+from vmm.monitor.backend import Backend, ram_backend
+from vmm.monitor.enums import (
+    Channel,
+    CpuMode,
+    DiskKind,
+    ExitReason,
+    NicModel,
+    Policy,
+    Profile,
+    Request,
+    ScsiModel,
+    Smp,
+    TimeMode,
+    TraceKind,
+)
+from vmm.monitor.library import Library, cpu_models, engine_version, host_cycles, library
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
+    NetCounters,
+    Nic,
     RawScreen,
     Registers,
     Segment,
@@ -26,19 +44,27 @@ from vmm.monitor.vm import MAX_CPUS, Monitor
 __all__ = [
     "MAX_CPUS",
     "REGISTER_NAMES",
+    "Backend",
     "Boot",
     "Channel",
     "Config",
     "CpuMode",
+    "DiskKind",
+    "DiskPlace",
+    "DiskStats",
     "Exit",
     "ExitReason",
     "Library",
     "Monitor",
+    "NetCounters",
+    "Nic",
+    "NicModel",
     "Policy",
     "Profile",
     "RawScreen",
     "Registers",
     "Request",
+    "ScsiModel",
     "Segment",
     "Site",
     "Smp",
@@ -49,5 +75,7 @@ __all__ = [
     "TraceKind",
     "cpu_models",
     "engine_version",
+    "host_cycles",
     "library",
+    "ram_backend",
 ]

@@ -73,6 +73,14 @@ class ExitReason(IntEnum):
     IDLE = 7
     STOPPED = 8
     ERROR = 9
+    FRAME = 10
+
+
+class NicModel(IntEnum):
+    """Network chips: what VMware calls e1000, and its sibling for conventional PCI."""
+
+    E82545EM = 0
+    E82540EM = 1
 
 
 class TraceKind(IntEnum):
@@ -100,3 +108,17 @@ class SratPurpose(IntEnum):
     ROM = 2
     SHARED = 3
     BALLOON = 4
+
+
+class ScsiModel(IntEnum):
+    """SCSI host adapters."""
+
+    LSI53C1030 = 0
+    SAS1068 = 1
+
+
+class DiskKind(IntEnum):
+    """What a place on a SCSI adapter holds."""
+
+    DISK = 0
+    CDROM = 1

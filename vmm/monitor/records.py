@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vmm.monitor.enums import CpuMode, ExitReason, Policy, Profile, Request, Smp, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    CpuMode,
+    ExitReason,
+    NicModel,
+    Policy,
+    Profile,
+    Request,
+    ScsiModel,
+    Smp,
+    TimeMode,
+    TraceKind,
+)
 
 REGISTER_NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -20,10 +31,18 @@ _CODE_LONG, _CODE_BIG = 1 << 21, 1 << 22
 _EFER_LMA = 1 << 10
 
 
+class Nic(NamedTuple):
+    """A network adapter of a VM: the six bytes of its address, and its chip."""
+
+    mac: bytes
+    model: NicModel = NicModel.E82545EM
+
+
 class Config(NamedTuple):
     """A VM to be made. `memory` is bytes, a multiple of 4096; `rtc_epoch` seconds since 1970 at power-on;
     `cpu_model` a row of `cpu_models()`; `quantum` instructions per CPU's turn, 0 for the default; `trace` the
-    kinds of event recorded beside traps, exceptions and interrupts."""
+    kinds of event recorded beside traps, exceptions and interrupts; `nics` at most 8; `scsi` the
+    SCSI adapters, at most 4."""
 
     memory: int
     cpus: int = 1
@@ -36,6 +55,32 @@ class Config(NamedTuple):
     msr_ignore: bool = False
     debug_exit_port: int = 0
     trace: frozenset[TraceKind] = frozenset()
+    nics: tuple[Nic, ...] = ()
+    scsi: tuple[ScsiModel, ...] = ()
+
+
+class DiskPlace(NamedTuple):
+    """A place on a SCSI adapter. Target 7 of a 53C1030 is the adapter itself."""
+
+    adapter: int = 0
+    target: int = 0
+    lun: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.adapter}:{self.target}:{self.lun}"
+
+
+class DiskStats(NamedTuple):
+    """What a disk's queue has done since it was attached; `last_error` is the backend's text."""
+
+    reads: int
+    writes: int
+    flushes: int
+    discards: int
+    read_bytes: int
+    written_bytes: int
+    errors: int
+    last_error: str
 
 
 class Boot(NamedTuple):
@@ -119,11 +164,13 @@ class Registers:
 
 
 class Stats(NamedTuple):
-    """Counters since power-on. The mappings hold only what is not zero: `traps` by class of instruction,
-    `exceptions` and `interrupts` by vector."""
+    """Counters since power-on. `monitor_entries` are how often the guest's execution was left for the
+    monitor: traps, calls by native instructions, exceptions, interrupts, MMIO accesses. The mappings hold
+    only what is not zero: `traps` by class of instruction, `exceptions` and `interrupts` by vector."""
 
     instructions: int
     vm_ns: int
+    monitor_entries: int
     traps: Mapping[str, int]
     exceptions: Mapping[int, int]
     interrupts: Mapping[int, int]
@@ -181,6 +228,17 @@ class TraceEvent(NamedTuple):
     a: int
     b: int
     c: int
+
+
+class NetCounters(NamedTuple):
+    """What went through a NIC's port since power-on; dropped: link down, no such size, or the queue full."""
+
+    tx_frames: int
+    tx_bytes: int
+    tx_dropped: int
+    rx_frames: int
+    rx_bytes: int
+    rx_dropped: int
 
 
 class RawScreen(NamedTuple):

@@ -10,14 +10,18 @@ from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
 from vmm.monitor import unpack
+from vmm.monitor.backend import Backend
 from vmm.monitor.check import creation_failure, failure
-from vmm.monitor.enums import Channel, Policy
+from vmm.monitor.enums import Channel, DiskKind, Policy
 from vmm.monitor.library import ffi, lib, text_of
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
+    NetCounters,
     RawScreen,
     Registers,
     Site,
@@ -27,6 +31,8 @@ from vmm.monitor.records import (
 )
 
 MAX_CPUS = 64
+MAX_NICS = 8
+MAC_BYTES = 6
 FOREVER = 2**64 - 1
 PAGE = 4096
 TRACE_RING = 4096
@@ -34,6 +40,7 @@ _U64 = 2**64 - 1
 _ERROR_TEXT = 256
 _OUTPUT_CHUNK = 1 << 16
 _SCREEN_CELLS = 16384
+_FRAME_BYTES = 16384
 _FONT_PLANE = 65536
 _CODE_MODES = {16: 0, 32: 1, 64: 2}
 _ALL_CHANNELS = sum(1 << channel for channel in Channel)
@@ -54,6 +61,8 @@ class Monitor:
         self._buffer = ffi.new("char[]", _OUTPUT_CHUNK)
         self._screen = ffi.new("struct vmk_screen *")
         self._cells = ffi.new("uint16_t[]", _SCREEN_CELLS)
+        # What attached backends point to lives as long as they do.
+        self._media: dict[DiskPlace, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +78,7 @@ class Monitor:
             handle, self._handle = self._handle, None
         if handle:
             lib.vmk_destroy(handle)
+        self._media.clear()
 
     @property
     def closed(self) -> bool:
@@ -136,14 +146,52 @@ class Monitor:
         """What becomes of row `insn`; UsageError if the row does not allow it. Before the first `run`."""
         self._check(lib.vmk_sbe_set_policy(self._vm(), insn, policy), "setting a policy")
 
+    # Disks
+
+    def attach_disk(self, place: DiskPlace, backend: Backend | None, kind: DiskKind, **texts: str) -> None:
+        """Plug a disk in; None is a CD drive without a medium. `texts`: `serial`, `product`."""
+        config = ffi.new("struct vmk_disk_config *")
+        config.kind = kind
+        for name, text in texts.items():
+            setattr(config, name, _disk_text(name, text, len(getattr(config, name))))
+        handle = _handle_of(backend)
+        code = lib.vmk_disk_attach(self._vm(), *place, handle, config)
+        self._check(code, f"attaching disk {place}")
+        self._taken(place, backend)
+
+    def detach_disk(self, place: DiskPlace) -> None:
+        """Pull a disk out; its backend is closed."""
+        self._check(lib.vmk_disk_detach(self._vm(), *place), f"detaching disk {place}")
+        self._media.pop(place, None)
+
+    def insert_disk(self, place: DiskPlace, backend: Backend | None) -> None:
+        """Another medium for a CD drive, or none."""
+        self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
+        self._taken(place, backend)
+
+    def disk_stats(self, place: DiskPlace) -> DiskStats:
+        """What a disk has done."""
+        raw = ffi.new("struct vmk_disk_stats *")
+        self._check(lib.vmk_disk_stats(self._vm(), *place, raw), f"statistics of disk {place}")
+        return unpack.disk_stats_of(raw)
+
+    def _taken(self, place: DiskPlace, backend: Backend | None) -> None:
+        self._media[place] = backend.release() if backend is not None else None
+
     # Running
 
     def run(
-        self, until_time: int = FOREVER, until_instructions: int = FOREVER, *, wait_for_input: bool = False
+        self,
+        until_time: int = FOREVER,
+        until_instructions: int = FOREVER,
+        *,
+        wait_for_input: bool = False,
+        watch_frames: int = 0,
     ) -> Exit:
-        """Run until VM time, an instruction count, guest output, or something that ends the VM."""
+        """Run until VM time, an instruction count, guest output, a frame from a NIC whose bit is in
+        `watch_frames` (see `net_open`), or something that ends the VM."""
         limits = (min(max(until_time, 0), FOREVER), min(max(until_instructions, 0), FOREVER))
-        run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, wait_for_input])
+        run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
         return unpack.exit_of(end)
@@ -189,6 +237,38 @@ class Monitor:
         if code < 0:
             # Not vmk_error(): that text belongs to the thread that runs the VM.
             raise failure(code, "the inbox is full" if code == lib.VMK_EBUSY else "refused", doing)
+
+    # Network
+
+    def net_open(self, nic: int) -> None:
+        """Lead a NIC's cable to the caller, who takes and gives its frames, in place of what was there."""
+        self._check(lib.vmk_net_open(self._vm(), self._nic(nic)), f"opening NIC {nic}")
+
+    def net_unplug(self, nic: int) -> None:
+        """Leave nothing at the other end of a NIC's cable."""
+        self._check(lib.vmk_net_unplug(self._vm(), self._nic(nic)), f"unplugging NIC {nic}")
+
+    def net_take(self, nic: int) -> tuple[bytes, int] | None:
+        """The oldest frame the guest sent through an open NIC, and when; None if there is none."""
+        when = ffi.new("uint64_t *")
+        length = lib.vmk_net_take(self._vm(), self._nic(nic), self._buffer, _FRAME_BYTES, when)
+        return (bytes(ffi.buffer(self._buffer, length)), int(when[0])) if length else None
+
+    def net_give(self, nic: int, frame: bytes, when: int = 0) -> None:
+        """A frame for the guest, from any thread, at VM time `when` (0 for at once). InboxFull: its queue is
+        full, and the frame is dropped."""
+        self._nic(nic)
+        self._post(lambda vm: lib.vmk_net_give(vm, nic, frame, len(frame), when), "giving a NIC a frame")
+
+    def net_link(self, nic: int, up: bool) -> None:
+        """Pull a NIC's cable, or plug it in again."""
+        self._check(lib.vmk_net_link(self._vm(), self._nic(nic), up), f"the cable of NIC {nic}")
+
+    def net_counters(self, nic: int) -> NetCounters:
+        """What went through a NIC's port."""
+        raw = ffi.new("struct vmk_net_counters *")
+        self._check(lib.vmk_net_counters(self._vm(), self._nic(nic), raw), f"counters of NIC {nic}")
+        return unpack.net_counters_of(raw)
 
     # Looking
 
@@ -267,6 +347,11 @@ class Monitor:
         lib.vmk_written_pages(self._vm(), pages, count)
         return list(_take(pages, count))
 
+    def _nic(self, nic: int) -> int:
+        if not 0 <= nic < len(self.config.nics):
+            raise UsageError(f"there is no NIC {nic}: this VM has {len(self.config.nics)}")
+        return nic
+
     def _cpu(self, cpu: int) -> int:
         if not 0 <= cpu < self.config.cpus:
             raise UsageError(f"there is no CPU {cpu}: this VM has {self.config.cpus}")
@@ -275,6 +360,17 @@ class Monitor:
 
 def _take(array: Any, count: int) -> Iterable[int]:
     return (int(value) for value in array[0:count])
+
+
+def _handle_of(backend: Backend | None) -> Any:
+    return ffi.NULL if backend is None else backend.handle
+
+
+def _disk_text(name: str, text: str, room: int) -> bytes:
+    data = text.encode("ascii", "replace")
+    if not text.isascii() or not text.isprintable() or len(data) >= room:
+        raise UsageError(f"a disk's {name} {text!r}: up to {room - 4} printable ASCII characters")
+    return data
 
 
 def _check_range(address: int, length: int) -> None:
@@ -290,4 +386,15 @@ def _config(config: Config) -> Any:
     raw.smp = config.smp
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
+    if len(config.scsi) > len(raw.scsi_model):
+        raise UsageError(f"{len(config.scsi)} SCSI adapters: a VM has at most {len(raw.scsi_model)}")
+    raw.scsi_adapters = len(config.scsi)
+    raw.scsi_model[0 : len(config.scsi)] = config.scsi
+    if len(config.nics) > MAX_NICS:
+        raise UsageError(f"{len(config.nics)} NICs: a VM has at most {MAX_NICS}")
+    raw.nics = len(config.nics)
+    for slot, nic in zip(raw.nic, config.nics, strict=False):
+        if len(nic.mac) != MAC_BYTES:
+            raise UsageError(f"a MAC address has {MAC_BYTES} bytes, not {len(nic.mac)}")
+        slot.model, slot.mac = nic.model, nic.mac
     return raw

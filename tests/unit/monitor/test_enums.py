@@ -11,9 +11,12 @@ import pytest
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    DiskKind,
     ExitReason,
+    NicModel,
     Profile,
     Request,
+    ScsiModel,
     Smp,
     SratPurpose,
     TimeMode,
@@ -35,6 +38,9 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_SRAT_", SratPurpose),
         ("VMK_MODE_", CpuMode),
         ("VMK_EXIT_", ExitReason),
+        ("VMK_SCSI_", ScsiModel),
+        ("VMK_DISK_", DiskKind),
+        ("VMK_NIC_", NicModel),
     ],
 )
 def test_enum_is_the_headers(prefix: str, enum: type[IntEnum]) -> None:

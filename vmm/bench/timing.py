@@ -1,0 +1,120 @@
+"""What an event takes on this host: paired, interleaved runs of a kernel and of its empty loop.
+
+Each round runs every contender once, every other round in reverse order, so that all see the same noise. A
+contender's figure of one round is the time of its loop per event, less that of its empty loop in the same
+round; shown are the median of the rounds and their spread.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from vmm.bench import qemu
+from vmm.bench.kernel import Kernel, baseline_of
+from vmm.bench.techniques import Technique
+from vmm.bench.workbench import Workbench
+
+QEMU = "qemu"
+_LOOP_NS = 10_000_000
+_FIRST, _MOST = 500, 1 << 22
+
+Timer = Callable[[Kernel, int], tuple[int, int]]
+"""Host ns and cycles of so many events of a kernel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Middle and ends of a series of measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Of one value or more."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Per event, less the empty loop."""
+
+    ns: Spread
+    cycles: Spread
+    events: int
+    rounds: int
+
+    def as_json(self) -> dict[str, Any]:
+        """For a report."""
+        return asdict(self)
+
+
+class Stopwatch:
+    """Times kernels on a workbench and, if `qemu_program` is given, under QEMU."""
+
+    def __init__(self, bench: Workbench, rounds: int, qemu_program: str | None = None) -> None:
+        self._bench = bench
+        self._rounds = rounds
+        self._qemu = qemu_program
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def time(
+        self, kernel: Kernel, techniques: Sequence[Technique]
+    ) -> tuple[Mapping[str, Timing], Mapping[str, str]]:
+        """Timings by contender (techniques, and `QEMU`), and why a contender has none."""
+        timers: dict[str, Timer] = {str(technique): self._ours(technique) for technique in techniques}
+        missing: dict[str, str] = {}
+        if self._qemu is not None:
+            timers[QEMU] = self._theirs(self._qemu)
+        samples: dict[str, list[tuple[float, float]]] = {name: [] for name in timers}
+        for number in range(self._rounds):
+            order = list(timers) if number % 2 == 0 else list(timers)[::-1]
+            for name in order:
+                if name in missing:
+                    continue
+                try:
+                    samples[name].append(self._sample(name, timers[name], kernel))
+                except qemu.NoSuchEventError as reason:
+                    missing[name] = str(reason)
+        timings = {
+            name: self._timing(name, kernel, taken) for name, taken in samples.items() if name not in missing
+        }
+        return timings, missing
+
+    def _sample(self, name: str, timer: Timer, kernel: Kernel) -> tuple[float, float]:
+        per_event = [self._per_event(name, timer, one) for one in (kernel, baseline_of(kernel))]
+        return per_event[0][0] - per_event[1][0], per_event[0][1] - per_event[1][1]
+
+    def _per_event(self, name: str, timer: Timer, kernel: Kernel) -> tuple[float, float]:
+        count = self._count(name, kernel)
+        ns, cycles = timer(kernel, count)
+        return ns / count, cycles / count
+
+    def _timing(self, name: str, kernel: Kernel, taken: Sequence[tuple[float, float]]) -> Timing:
+        ns, cycles = Spread.of([one[0] for one in taken]), Spread.of([one[1] for one in taken])
+        return Timing(ns, cycles, self._count(name, kernel), self._rounds)
+
+    def _count(self, name: str, kernel: Kernel) -> int:
+        """Events of a run: so many that ours takes long enough to be measured. QEMU runs as many."""
+        technique = Technique.TRAP if name == QEMU else Technique(name)
+        key = (technique, kernel.name)
+        if key not in self._counts:
+            count, timer = _FIRST, self._ours(technique)
+            while count < _MOST and timer(kernel, count)[0] < _LOOP_NS:
+                count *= 4
+            self._counts[key] = count
+        return self._counts[key]
+
+    def _ours(self, technique: Technique) -> Timer:
+        def timer(kernel: Kernel, count: int) -> tuple[int, int]:
+            measured = self._bench.run(kernel, count, technique)
+            return measured.ns, measured.cycles
+
+        return timer
+
+    def _theirs(self, program: str) -> Timer:
+        return lambda kernel, count: qemu.run(program, self._bench.image(kernel, count, Technique.TRAP))
