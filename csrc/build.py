@@ -20,6 +20,7 @@ WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
     "tcg_gen_code",
+    "tcg_gen_exit_tb",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",

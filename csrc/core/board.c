@@ -135,7 +135,7 @@ void board_reset(struct board *b)
             b->devs[i].cls->reset(&b->devs[i]);
     for (unsigned i = 0; i < b->ndevs; i++)
         dev_rearm(&b->devs[i]);
-    trace_add(&b->trace, VMK_TRACE_RESET, board_now(b), 0, 0, 0, 0);
+    board_trace(b, VMK_TRACE_RESET, 0, 0, 0, 0);
 }
 
 static void deliver(struct board *b, const struct inbox_msg *msg)

@@ -84,6 +84,20 @@ static inline uint64_t board_now(struct board *b)
     return clock_now(&b->clock);
 }
 
+/* Counts an event, and records it where its kind is asked for. A vCPU has a trace of its own. */
+static inline void board_trace_to(struct trace *t, struct board *b, enum vmk_trace_kind kind, unsigned cpu,
+                                  uint64_t x, uint64_t y, uint64_t z)
+{
+    t->count[kind]++;
+    if (t->mask & 1u << kind)
+        trace_add(t, kind, board_now(b), cpu, x, y, z);
+}
+static inline void board_trace(struct board *b, enum vmk_trace_kind kind, unsigned cpu, uint64_t x,
+                               uint64_t y, uint64_t z)
+{
+    board_trace_to(&b->trace, b, kind, cpu, x, y, z);
+}
+
 /* Runs every chip whose deadline has come and delivers due inbox messages. Bounded: a chip that does not move
  * its deadline on is ticked once per call. */
 void board_run_due(struct board *b);

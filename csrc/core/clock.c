@@ -20,21 +20,9 @@ void clock_init(struct clock *c, enum clock_mode mode)
         clock_pause(c);
 }
 
-static uint64_t retired(const struct clock *c)
+uint64_t clock_now_real(struct clock *c)
 {
-    return c->limit ? *c->limit - (uint64_t)*c->left : 0;
-}
-
-uint64_t clock_now(struct clock *c)
-{
-    uint64_t now = c->base;
-    /* The host's clock never runs backwards; and with threads nothing may be written here. */
-    if (c->mode == CLOCK_REAL)
-        return c->counter_base ? c->base : host_ns() - c->host_offset;
-    now += retired(c) - c->counter_base;
-    if (now > c->floor)
-        c->floor = now;
-    return c->floor;
+    return c->counter_base ? c->base : host_ns() - c->host_offset;
 }
 
 void clock_skip_to(struct clock *c, uint64_t when)
@@ -48,10 +36,10 @@ void clock_attach(struct clock *c, const uint64_t *limit, const int64_t *left)
 {
     if (c->mode == CLOCK_REAL)
         return;
-    c->base += retired(c) - c->counter_base;
+    c->base += clock_retired(c) - c->counter_base;
     c->limit = limit;
     c->left = left;
-    c->counter_base = retired(c);
+    c->counter_base = clock_retired(c);
 }
 
 /* In real mode `counter_base` is 1 while paused and `base` holds the time at which the clock stands. */

@@ -31,7 +31,7 @@ static const struct range ranges[] = {
     {4896, 0, 5464 - 4896, 1}, /* TSC_AUX to the debug registers; behind them are host pointers */
 };
 
-#define OWN_WORDS 8
+#define OWN_WORDS 9
 
 size_t cpu_state_size(void)
 {
@@ -46,6 +46,7 @@ void cpu_state_save(const struct vcpu *v, uint8_t *out)
     const uint64_t own[OWN_WORDS] = {
         guest_icount(v->guest), v->state,     v->nmi_pending, (uint64_t)v->tsc_offset,
         v->spec_ctrl,           v->microcode, v->mtrr_def,    v->random,
+        v->vmi_page,
     };
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
         for (uint32_t n = 0; n < ranges[i].count; n++) {

@@ -102,6 +102,7 @@ struct vcpu {
     uint64_t feature_control, debugctl, spec_ctrl, microcode;
     uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
     uint64_t random;
+    uint64_t vmi_page;          /* what VMI_MSR holds: cpu/vmi.h */
 
     struct vcpu_stats stats;
 };

@@ -20,6 +20,7 @@ struct vm {
     struct board *board;
     struct srat srat;
     struct sbe *sbe;
+    struct sbe_site *const *sites; /* its, for trap entry */
     struct vcpu *vcpu[BOARD_MAX_CPUS];
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */

@@ -172,7 +172,7 @@ bool cpu_safe_point(struct vcpu *v)
 static bool deliver(struct vcpu *v, int vector)
 {
     v->stats.monitor_entries++;
-    trace_add(v->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip, (uint64_t)vector, 0);
+    board_trace_to(v->trace, v->board, VMK_TRACE_INTERRUPT, v->id, v->guest->rip, (uint64_t)vector, 0);
     engine_interrupt(v, vector);
     vm_lock(v);
     engine_want_interrupt(v, v->nmi_pending || irq_pending(v->board, v->id));
@@ -227,7 +227,7 @@ void cpu_exception(struct vcpu *v, unsigned vector)
         v->stats.exception[vector]++;
     else
         v->stats.trap[SBE_CLASS_INT]++; /* only an instruction goes there */
-    trace_add(v->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
+    board_trace_to(v->trace, v->board, VMK_TRACE_EXCEPTION, v->id, g->rip, vector,
               vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32
                                : (uint64_t)(uint32_t)g->error_code);
 }

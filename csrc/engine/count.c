@@ -9,9 +9,8 @@
  * zero in the last block before the limit too; the call tells the two apart and adds back what it has to, so
  * deadlines, turns and stops land at counts that two runs agree on. What a fault leaves undone is given back.
  *
- * The translator has no operation on memory. It is given a load, a compare with the number of instructions and
- * a branch, whose bytes are known, and these are then overwritten by the two instructions above: an eighth of
- * what load, compare, branch, load, add, store took. */
+ * The translator has no operation on memory. It is given a load, a compare with the number of instructions
+ * and a branch, whose bytes are known, and these are then overwritten by the two instructions above. */
 #include "engine/count.h"
 
 #include <string.h>
@@ -53,7 +52,8 @@ void count_emit(struct count_code *c, void *ctx)
     tcg_temp_free_internal_x86_64(ctx, left);
 }
 
-void count_finish(struct count_code *c, void *ctx, unsigned instructions, void (*call)(void *), void *closure)
+void count_finish(struct count_code *c, void *ctx, unsigned instructions, void (*call)(void *),
+                  void *closure)
 {
     TCG_OP_ARG(c->constant, 1) = instructions;
     set_label(ctx, c->slow);

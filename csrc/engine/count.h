@@ -16,7 +16,8 @@ struct count_code {
 /* The block's start. */
 void count_emit(struct count_code *c, void *ctx);
 /* Behind the block's end, when its length is known; `call` emits the call of the safe point. */
-void count_finish(struct count_code *c, void *ctx, unsigned instructions, void (*call)(void *), void *closure);
+void count_finish(struct count_code *c, void *ctx, unsigned instructions, void (*call)(void *),
+                  void *closure);
 /* The block's code is made: put the subtraction in. False: this is not the code we know. */
 bool count_rewrite(uint8_t *code);
 

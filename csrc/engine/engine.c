@@ -4,7 +4,8 @@
  * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined
  * instructions); everything else comes through wrapped functions. An asynchronous uc_emu_stop is never used:
  * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick brings the limit
- * near instead, which the next block start notices; other threads set a flag, which the next safe point does. */
+ * near instead, which the next block start notices; other threads set a flag, which the next safe point
+ * does. */
 #include "engine/engine.h"
 
 #include <stdio.h>

@@ -148,6 +148,7 @@ void tcg_temp_free_internal_x86_64(void *ctx, void *temp);
 void *gen_new_label_x86_64(void *ctx);
 void tcg_gen_brcond_i64_x86_64(void *ctx, int condition, void *a, void *b, void *label);
 void tcg_gen_op1_x86_64(void *ctx, int op, uint64_t a);
+void tcg_gen_lookup_and_goto_ptr_x86_64(void *ctx);
 void tcg_gen_op3_x86_64(void *ctx, int op, uint64_t a, uint64_t b, uint64_t c);
 void cpu_x86_update_cr0_x86_64(struct guest *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(struct guest *env, uint64_t value);

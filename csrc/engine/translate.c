@@ -186,6 +186,13 @@ FETCH(cpu_lduw_code_x86_64, uint32_t, 2)
 FETCH(cpu_ldl_code_x86_64, uint32_t, 4)
 FETCH(cpu_ldq_code_x86_64, uint64_t, 8)
 
+/* The guest has let the monitor fill this page (cpu/vmi.h). */
+static bool on_call_page(struct vcpu *v)
+{
+    uint64_t at = v->vmi_page ? ram_read_offset(v->board, v->vmi_page & PAGE_MASK) : RAM_NOT_MEMORY;
+    return at != RAM_NOT_MEMORY && v->code_host[0] == v->board->ram.host + at;
+}
+
 static void begin_block(struct vcpu *v, const struct tb *tb)
 {
     uint64_t room = PAGE_SIZE - (tb->pc & ~PAGE_MASK);
@@ -195,6 +202,7 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
     v->stats.blocks++;
     v->block_parks = v->parks;
     const uint8_t *code = code_at(v, tb->pc);
+    v->scan.adaptive = on_call_page(v);
     lock_scanner(v);
     int rc =
         sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan);
@@ -269,4 +277,19 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
         v->patch = NULL;
     }
     __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
+}
+
+/* Leaving for the engine's main loop is how the engine ends blocks behind instructions that may have changed
+ * the mode or opened the interrupt window. Its look-up for indirect jumps serves as well, several times as
+ * fast: ours takes the new mode from the guest's state, and goes to the main loop where an interrupt
+ * waits. */
+void __real_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    if (tb || !v->translating)
+        __real_tcg_gen_exit_tb_x86_64(ctx, tb, slot);
+    else
+        tcg_gen_lookup_and_goto_ptr_x86_64(ctx);
 }

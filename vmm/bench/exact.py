@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vmm.bench import cost
-from vmm.bench.kernel import Kernel, baseline_of
+from vmm.bench.kernel import Kernel
 from vmm.bench.skeleton import place_of
 from vmm.bench.techniques import Technique
 from vmm.bench.workbench import Measured, Workbench
@@ -61,10 +61,10 @@ class Exact:
         return {**self.counters, "traps": dict(self.traps), "sites": sites}
 
     @classmethod
-    def of(cls, measured: Measured, empty: Measured) -> Self:
-        """Figures of a run less those of the empty loop."""
-        counters, traps = _growth(measured.before, measured.after)
-        empty_counters, empty_traps = _growth(empty.before, empty.after)
+    def of(cls, measured: Measured) -> Self:
+        """Figures of a run: those of the event's loop less those of the empty one."""
+        counters, traps = growth(measured.middle.stats, measured.end.stats)
+        empty_counters, empty_traps = growth(measured.begin.stats, measured.middle.stats)
         counters = {name: value - empty_counters[name] for name, value in counters.items()}
         sites = _site_hits(measured)
         counters["site_hits"] = sum(site.hits for site in sites)
@@ -76,11 +76,11 @@ class Exact:
 
 def measure(bench: Workbench, kernel: Kernel, technique: Technique) -> Exact:
     """Exact figures of a kernel."""
-    empty = bench.run(baseline_of(kernel), EVENTS, technique)
-    return Exact.of(bench.run(kernel, EVENTS, technique), empty)
+    return Exact.of(bench.run(kernel, EVENTS, technique))
 
 
-def _growth(before: Stats, after: Stats) -> tuple[dict[str, int], dict[str, int]]:
+def growth(before: Stats, after: Stats) -> tuple[dict[str, int], dict[str, int]]:
+    """What was counted between two looks: the counters, and traps by class."""
     counters = {name: getattr(after, name) - getattr(before, name) for name in _PLAIN}
     counters["exceptions"] = sum(after.exceptions.values()) - sum(before.exceptions.values())
     counters["interrupts"] = sum(after.interrupts.values()) - sum(before.interrupts.values())
@@ -90,9 +90,9 @@ def _growth(before: Stats, after: Stats) -> tuple[dict[str, int], dict[str, int]
 
 
 def _site_hits(measured: Measured) -> tuple[SiteHits, ...]:
-    before = {(site.pc, site.code): site.hits for site in measured.sites_before}
+    before = {(site.pc, site.code): site.hits for site in measured.middle.sites}
     found = []
-    for site in sorted(measured.sites_after, key=lambda one: one.pc):
+    for site in sorted(measured.end.sites, key=lambda one: one.pc):
         place = place_of(site.pc)
         hits = site.hits - before.get((site.pc, site.code), 0)
         if hits and place.partition("+")[0] in _OURS:

@@ -35,18 +35,11 @@ class Kernel:
     native: bool = True
 
 
-EMPTY = Kernel(
-    name="empty", group="baseline", text="the loop alone: what is subtracted from all others", body=""
-)
+EMPTY = Kernel(name="empty", group="baseline", text="nothing at CPL 0: what a figure can differ by", body="")
 EMPTY_USER = Kernel(
     name="empty-user",
     group="baseline",
-    text="the loop alone at CPL 3: the same for the others there",
+    text="nothing at CPL 3: what a figure can differ by",
     body="",
     level=3,
 )
-
-
-def baseline_of(kernel: Kernel) -> Kernel:
-    """The empty loop at the level of a kernel."""
-    return EMPTY_USER if kernel.level else EMPTY

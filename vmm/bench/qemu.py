@@ -1,4 +1,4 @@
-"""A micro-kernel under QEMU's TCG: the same image, timed from outside by its markers."""
+"""A micro-kernel under QEMU's TCG: the same image, timed from outside by its marks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from vmm.bench.skeleton import EXIT_PORT, MARK_BEGIN, MARK_END
+from vmm.bench.skeleton import DIFFERS, EXIT_PORT, MARKS, UNEXPECTED, VERIFIED
 from vmm.errors import UsageError
 from vmm.monitor import host_cycles
 
@@ -54,28 +54,30 @@ def command(program: str, image: Path) -> list[str]:
     ]
 
 
-def run(program: str, image: Path) -> tuple[int, int]:
-    """Host ns and cycles between the markers of an image. NoSuchEventError if it says something else."""
+def run(program: str, image: Path) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Host ns of an image's empty loop and of its event's, and host cycles. NoSuchEventError if it does not
+    say that its events happened."""
     with subprocess.Popen(
         command(program, image), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         try:
             reader = _Reader(process.stdout.fileno())
-            begin = reader.line()
-            ns, cycles = time.perf_counter_ns(), host_cycles()
-            end = reader.line() if begin == MARK_BEGIN else begin
-            ns, cycles = time.perf_counter_ns() - ns, host_cycles() - cycles
+            passed = [_reach(reader, mark) for mark in MARKS]
+            _reach(reader, VERIFIED)
         finally:
             process.kill()
-    if end != MARK_END:
-        raise NoSuchEventError(_reason(end))
+    ns, cycles = zip(*passed, strict=True)
+    return (ns[1] - ns[0], ns[2] - ns[1]), (cycles[1] - cycles[0], cycles[2] - cycles[1])
+
+
+def _reach(reader: _Reader, mark: str) -> tuple[int, int]:
+    said = reader.line()
+    ns, cycles = time.perf_counter_ns(), host_cycles()
+    if said != mark:
+        reasons = {UNEXPECTED: "raises another exception", DIFFERS: "does not happen", "": "never ends"}
+        raise NoSuchEventError(reasons.get(said, f"says {said!r}"))
     return ns, cycles
-
-
-def _reason(said: str) -> str:
-    reasons = {"X": "another exception was raised", "E": "the event did not happen", "": "it never ended"}
-    return reasons.get(said, f"it said {said!r}")
 
 
 class _Reader:

@@ -1,9 +1,9 @@
-"""The image around a micro-kernel: Multiboot 1, long mode, a warm-up, the measured loop between two markers.
+"""The image around a micro-kernel: Multiboot 1, long mode, a warm-up, an empty loop and the measured one.
 
-On the debug console it says `A`, runs the loop `count` times, and says `B`; or `E` if the events did not
-happen as often as they should, or `X` at an exception it did not expect. Then it writes to the debug-exit
-port. Keystone assembles it, so no compiler is needed where it is measured. Leaves out every device but the
-PICs, which it masks.
+On the debug console it says `A`, runs the empty loop `count` times, says `M`, runs the event as often, and
+says `B`; then `V`, or `E` if the events did not happen as often as they should. `X` anywhere is an exception
+it did not expect. At the end it writes to the debug-exit port. Keystone assembles it, so no compiler is
+needed where it is measured. Leaves out every device but the PICs, which it masks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from vmm.bench.kernel import Kernel
 from vmm.errors import HostError
 from vmm.sbe.inline import assemble
 
-MARK_BEGIN, MARK_END = "A", "B"
+MARKS = ("A", "M", "B")
+"""Before the empty loop, between the two, behind the event's."""
+VERIFIED, DIFFERS, UNEXPECTED = "V", "E", "X"
 EXIT_PORT, EXIT_VALUE = 0xF4, 0x10
 WARM_UP = 16
 MULTIBOOT_MAGIC, MULTIBOOT_FLAGS = 0x1BADB002, 3
@@ -41,32 +43,42 @@ mov al, 0xff; out 0x21, al; out 0xa1, al
 mov rax, cr4; or rax, 0x600; mov cr4, rax
 {{find_monitor}}
 {{setup}}
-mov r15d, {WARM_UP}; call run
-push rax
-mov al, {ord(MARK_BEGIN)}; out 0xe9, al; mov al, 10; out 0xe9, al
-pop rax
+mov r15d, {WARM_UP}; call empty
+mov r15d, {WARM_UP}; call event
+{{marks[0]}}
 push rax; mov rax, {at.COUNT:#x}; mov r15d, dword ptr [rax]; pop rax
-call run
+call empty
+{{marks[1]}}
+push rax; mov rax, {at.COUNT:#x}; mov r15d, dword ptr [rax]; pop rax
+call event
+{{marks[2]}}
 cli
 mov rax, {at.COUNT:#x}; mov eax, dword ptr [rax]; imul rax, rax, {{faults}}
-mov bl, {ord(MARK_END)}; mov cl, {ord("E")}; cmp rax, r14; cmovne ebx, ecx
+mov bl, {ord(VERIFIED)}; mov cl, {ord(DIFFERS)}; cmp rax, r14; cmovne ebx, ecx
 mov al, bl; out 0xe9, al; mov al, 10; out 0xe9, al
 mov al, {EXIT_VALUE}; out {EXIT_PORT}, al
 stay: cli; hlt; jmp stay
-run: xor r14d, r14d
-{{enter}}
+empty: xor r14d, r14d
+{{enter_empty}}
+event: xor r14d, r14d
+{{enter_event}}
 """
+# The jump ends the block: the host stops the machine where the next one begins.
+_MARK = (
+    "push rax; mov al, {code}; out 0xe9, al; mov al, 10; out 0xe9, al; pop rax; "
+    "jmp behind{code}; behind{code}:"
+)
 
 _ENTER = {
-    0: f"jmp {at.LOOP:#x}",
+    0: "jmp {loop:#x}",
     3: f"push rax; push rbx; mov rax, {at.SAVED_RSP:#x}; lea rbx, [rsp+16]; mov qword ptr [rax], rbx; "
-    "pop rbx; pop rax; "
-    f"push {at.USER_DS | 3}; push {at.USER_STACK:#x}; push 2; push {at.USER_CS | 3}; push {at.LOOP:#x}; "
-    "iretq",
+    f"pop rbx; pop rax; push {at.USER_DS | 3}; push {at.USER_STACK:#x}; push 2; push {at.USER_CS | 3}; "
+    "push {loop:#x}; iretq",
 }
 _LEAVE = {0: "ret", 3: f"int {USER_EXIT:#x}"}
-_USER_EXIT = f".byte 0x48, 0x8b, 0x24, 0x25; .long {at.SAVED_RSP:#x}; ret"  # MOV RSP, [SAVED_RSP]
-_UNEXPECTED = f"mov al, {ord('X')}; out 0xe9, al; mov al, 10; out 0xe9, al; cli; stay: hlt; jmp stay"
+# MOV RSP, [SAVED_RSP]: Keystone would make its address relative to RIP, and wrong.
+_USER_EXIT = f".byte 0x48, 0x8b, 0x24, 0x25; .long {at.SAVED_RSP:#x}; ret"
+_UNEXPECTED = f"mov al, {ord(UNEXPECTED)}; out 0xe9, al; mov al, 10; out 0xe9, al; cli; stay: hlt; jmp stay"
 
 _FIND_MONITOR = f"""
 mov eax, {{base:#x}}; cpuid
@@ -93,7 +105,9 @@ def build(kernel: Kernel, count: int, *, paravirtual: bool = False) -> bytes:
     text.put(at.HEADER, _multiboot(), at.START)
     text.put(at.START, _assemble(kernel, _START, 32, at.START), at.MAIN)
     text.put(at.MAIN, _assemble(kernel, _main(kernel, paravirtual), 64, at.MAIN), at.LOOP)
-    text.put(at.LOOP, _assemble(kernel, _loop(kernel, paravirtual), 64, at.LOOP), at.ENTRY)
+    body = kernel.paravirtual if paravirtual else kernel.body
+    text.put(at.LOOP, _assemble(kernel, _loop(kernel, body), 64, at.LOOP), at.EMPTY_LOOP)
+    text.put(at.EMPTY_LOOP, _assemble(kernel, _loop(kernel, ""), 64, at.EMPTY_LOOP), at.ENTRY)
     if kernel.entry:
         text.put(at.ENTRY, _assemble(kernel, kernel.entry, 64, at.ENTRY), at.HANDLERS)
     text.put(at.HANDLERS, _assemble(kernel, _UNEXPECTED, 64, at.HANDLERS), at.HANDLERS + at.HANDLER_ROOM)
@@ -113,7 +127,7 @@ def place_of(address: int) -> str:
     """What a linear address of an image is, such as `event+0x2`."""
     stretches = (
         (at.MAIN, at.LOOP, "main"),
-        (at.LOOP, at.ENTRY, "event"),
+        (at.LOOP, at.EMPTY_LOOP, "event"),
         (at.ENTRY, at.HANDLERS, "entry"),
         (at.HANDLERS, at.TEXT_END, "handler"),
         (at.PAGE, at.DATA_END, "page"),
@@ -125,16 +139,18 @@ def place_of(address: int) -> str:
 
 
 def _main(kernel: Kernel, paravirtual: bool) -> str:
+    enter = _ENTER[kernel.level]
     return _MAIN.format(
         find_monitor=_FIND_MONITOR.format(base=LEAF, **SIGNATURE) if paravirtual else "",
         setup=kernel.setup,
+        marks=[_MARK.format(code=ord(mark)) for mark in MARKS],
         faults=kernel.faults,
-        enter=_ENTER[kernel.level],
+        enter_empty=enter.format(loop=at.EMPTY_LOOP),
+        enter_event=enter.format(loop=at.LOOP),
     )
 
 
-def _loop(kernel: Kernel, paravirtual: bool) -> str:
-    body = kernel.paravirtual if paravirtual else kernel.body
+def _loop(kernel: Kernel, body: str) -> str:
     return f"again: {body}\ndec r15; jnz again; {_LEAVE[kernel.level]}"
 
 

@@ -30,6 +30,15 @@ def table(rows: Sequence[Row]) -> str:
     return _aligned(lines, left=3)
 
 
+def missing(rows: Sequence[Row]) -> str:
+    """Kernels whose event QEMU has not, by what it does instead."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.qemu and row.kernel.name not in reasons.setdefault(row.qemu, []):
+            reasons[row.qemu].append(row.kernel.name)
+    return "".join(f"Under QEMU {reason}: {', '.join(names)}\n" for reason, names in reasons.items())
+
+
 def savings(rows: Sequence[Row]) -> str:
     """What each technique takes, for kernels with more than one: monitor entries, modelled cycles and, where
     measured, ns per event."""
@@ -66,10 +75,10 @@ def _time_cells(time: Timing | None) -> tuple[str, ...]:
 
 def _qemu_cells(row: Row) -> tuple[str, ...]:
     if row.qemu_time is None:
-        return "-", row.qemu or "-"
+        return "-", "-"
     theirs = row.qemu_time.ns.median
-    ratio = f"{row.time.ns.median / theirs:.2f}" if row.time and theirs > 0 else "-"
-    return f"{theirs:.1f}", ratio
+    ratio = row.time.over(row.qemu_time) if row.time else None
+    return f"{theirs:.1f}", "-" if ratio is None else f"{ratio:.2f}"
 
 
 def _summary(row: Row | None) -> str:

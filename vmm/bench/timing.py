@@ -1,8 +1,8 @@
-"""What an event takes on this host: paired, interleaved runs of a kernel and of its empty loop.
+"""What an event takes on this host: interleaved rounds, each loop paired with an empty one in the same run.
 
 Each round runs every contender once, every other round in reverse order, so that all see the same noise. A
-contender's figure of one round is the time of its loop per event, less that of its empty loop in the same
-round; shown are the median of the rounds and their spread.
+contender's figure of one round is the time of its loop per event, less that of the empty loop just before;
+shown are the median of the rounds and their spread.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from vmm.bench import qemu
-from vmm.bench.kernel import Kernel, baseline_of
+from vmm.bench.kernel import Kernel
 from vmm.bench.techniques import Technique
 from vmm.bench.workbench import Workbench
 
 QEMU = "qemu"
 _LOOP_NS = 10_000_000
-_FIRST, _MOST = 500, 1 << 22
+_FIRST, _MOST = 500, 1 << 24
 
-Timer = Callable[[Kernel, int], tuple[int, int]]
+Pair = tuple[int, int]
+"""Of the empty loop, and of the event's."""
+Timer = Callable[[Kernel, int], tuple[Pair, Pair]]
 """Host ns and cycles of so many events of a kernel."""
 
 
@@ -47,6 +49,10 @@ class Timing:
     cycles: Spread
     events: int
     rounds: int
+
+    def over(self, other: Timing) -> float | None:
+        """Ratio of the medians, or None where noise is as large as one of the two."""
+        return self.ns.median / other.ns.median if min(self.ns.low, other.ns.low) > 0 else None
 
     def as_json(self) -> dict[str, Any]:
         """For a report."""
@@ -86,31 +92,25 @@ class Stopwatch:
         return timings, missing
 
     def _sample(self, name: str, timer: Timer, kernel: Kernel) -> tuple[float, float]:
-        per_event = [self._per_event(name, timer, one) for one in (kernel, baseline_of(kernel))]
-        return per_event[0][0] - per_event[1][0], per_event[0][1] - per_event[1][1]
-
-    def _per_event(self, name: str, timer: Timer, kernel: Kernel) -> tuple[float, float]:
-        count = self._count(name, kernel)
+        count = self._count(name, timer, kernel)
         ns, cycles = timer(kernel, count)
-        return ns / count, cycles / count
+        return (ns[1] - ns[0]) / count, (cycles[1] - cycles[0]) / count
 
     def _timing(self, name: str, kernel: Kernel, taken: Sequence[tuple[float, float]]) -> Timing:
         ns, cycles = Spread.of([one[0] for one in taken]), Spread.of([one[1] for one in taken])
-        return Timing(ns, cycles, self._count(name, kernel), self._rounds)
+        return Timing(ns, cycles, self._counts[name, kernel.name], self._rounds)
 
-    def _count(self, name: str, kernel: Kernel) -> int:
-        """Events of a run: so many that ours takes long enough to be measured. QEMU runs as many."""
-        technique = Technique.TRAP if name == QEMU else Technique(name)
-        key = (technique, kernel.name)
-        if key not in self._counts:
-            count, timer = _FIRST, self._ours(technique)
-            while count < _MOST and timer(kernel, count)[0] < _LOOP_NS:
-                count *= 4
-            self._counts[key] = count
-        return self._counts[key]
+    def _count(self, name: str, timer: Timer, kernel: Kernel) -> int:
+        """Events of a run: so many that the contender takes long enough to be measured."""
+        if (name, kernel.name) not in self._counts:
+            count = self._counts.get((Technique.TRAP, kernel.name), _FIRST)
+            while count < _MOST and (spent := timer(kernel, count)[0][1]) < _LOOP_NS:
+                count = min(_MOST, count * max(2, min(32, _LOOP_NS // max(spent, 1) + 1)))
+            self._counts[name, kernel.name] = count
+        return self._counts[name, kernel.name]
 
     def _ours(self, technique: Technique) -> Timer:
-        def timer(kernel: Kernel, count: int) -> tuple[int, int]:
+        def timer(kernel: Kernel, count: int) -> tuple[Pair, Pair]:
             measured = self._bench.run(kernel, count, technique)
             return measured.ns, measured.cycles
 

@@ -120,6 +120,6 @@ def _technique_report(row: Row) -> dict[str, Any]:
     report: dict[str, Any] = {"exact": row.exact.as_json()}
     if row.time:
         report["time"] = row.time.as_json()
-    if row.time and row.qemu_time and row.qemu_time.ns.median > 0:
-        report["ratio"] = row.time.ns.median / row.qemu_time.ns.median
+    if row.time and row.qemu_time:
+        report["ratio"] = row.time.over(row.qemu_time)
     return report

@@ -1,4 +1,4 @@
-"""Runs a micro-kernel in a machine, between its markers."""
+"""Runs a micro-kernel in a machine, from mark to mark."""
 
 from __future__ import annotations
 
@@ -10,29 +10,43 @@ from types import TracebackType
 from typing import Self
 
 from vmm.bench.kernel import Kernel
-from vmm.bench.skeleton import EXIT_PORT, EXIT_VALUE, MARK_BEGIN, MARK_END, build
+from vmm.bench.skeleton import DIFFERS, EXIT_PORT, EXIT_VALUE, MARKS, UNEXPECTED, VERIFIED, build
 from vmm.bench.techniques import Technique, machine_arguments
 from vmm.errors import HostError
 from vmm.machine import Machine
-from vmm.machine.run import Outcome
 from vmm.monitor import Site, Stats, host_cycles
 
 MEMORY = "16M"
 GUEST_SECONDS = 3600
-_EITHER = f"^{MARK_BEGIN}\n|^X"
-_BEGIN, _END = f"{MARK_BEGIN}\n".encode(), f"{MARK_END}\n".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was counted, rewritten and passed on the host when the kernel said where it is."""
+
+    stats: Stats
+    sites: tuple[Site, ...]
+    ns: int
+    cycles: int
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Counters and rewritten sites at the two markers, and the host's time between them."""
+    """A run at its three marks: the empty loop is between the first two, the event's between the last."""
 
-    before: Stats
-    after: Stats
-    sites_before: tuple[Site, ...]
-    sites_after: tuple[Site, ...]
-    ns: int
-    cycles: int
+    begin: Mark
+    middle: Mark
+    end: Mark
+
+    @property
+    def ns(self) -> tuple[int, int]:
+        """Host ns of the empty loop and of the event's."""
+        return self.middle.ns - self.begin.ns, self.end.ns - self.middle.ns
+
+    @property
+    def cycles(self) -> tuple[int, int]:
+        """Host cycles of the empty loop and of the event's."""
+        return self.middle.cycles - self.begin.cycles, self.end.cycles - self.middle.cycles
 
 
 class Workbench:
@@ -58,23 +72,41 @@ class Workbench:
 
     def run(self, kernel: Kernel, count: int, technique: Technique) -> Measured:
         """Measure `count` events; HostError if the kernel does not say at the end that they happened."""
+        with self.machine(kernel, count, technique) as machine:
+            marks = [reach(machine, kernel, mark) for mark in MARKS]
+            verify(machine, kernel)
+        return Measured(*marks)
+
+    def machine(self, kernel: Kernel, count: int, technique: Technique) -> Machine:
+        """A machine with a kernel's image, not yet started."""
         image = self.image(kernel, count, technique)
-        arguments = machine_arguments(technique)
-        with Machine(image, memory=MEMORY, debug_exit=EXIT_PORT, **arguments) as machine:
-            begin = machine.run(until=_EITHER, timeout=GUEST_SECONDS)
-            if begin.outcome is not Outcome.UNTIL or machine.debugcon.log.data != _BEGIN:
-                raise HostError(f"micro-kernel {kernel.name} ({technique}) did not begin: {begin.outcome}")
-            before, sites = machine.stats, tuple(machine.sites)
-            ns, cycles = time.perf_counter_ns(), host_cycles()
-            end = machine.run(timeout=GUEST_SECONDS)
-            ns, cycles = time.perf_counter_ns() - ns, host_cycles() - cycles
-            said = bytes(machine.debugcon.log.data)[len(_BEGIN) :]
-            if end.exit_value != EXIT_VALUE or said != _END:
-                raise HostError(_complaint(kernel, technique, said, str(end.outcome)))
-            return Measured(before, machine.stats, sites, tuple(machine.sites), ns, cycles)
+        return Machine(image, memory=MEMORY, debug_exit=EXIT_PORT, **machine_arguments(technique))
 
 
-def _complaint(kernel: Kernel, technique: Technique, said: bytes, outcome: str) -> str:
-    reasons = {b"E": f"its events did not happen {kernel.faults} times each", b"X": "it took an exception"}
-    reason = reasons.get(said[:1], f"it ended with {outcome} and said {said!r}")
-    return f"micro-kernel {kernel.name} ({technique}): {reason}"
+def reach(machine: Machine, kernel: Kernel, mark: str) -> Mark:
+    """Run to a mark; HostError if the kernel says something else."""
+    machine.run(until=f"^({mark}|{DIFFERS}|{UNEXPECTED})\n", timeout=GUEST_SECONDS)
+    ns, cycles = time.perf_counter_ns(), host_cycles()
+    _check(machine, kernel, mark)
+    return Mark(machine.stats, tuple(machine.sites), ns, cycles)
+
+
+def verify(machine: Machine, kernel: Kernel) -> None:
+    """Run to the end; HostError if the events did not happen as often as the kernel says."""
+    end = machine.run(timeout=GUEST_SECONDS)
+    _check(machine, kernel, VERIFIED)
+    if end.exit_value != EXIT_VALUE:
+        raise HostError(f"micro-kernel {kernel.name} ended with {end.outcome}")
+
+
+def _check(machine: Machine, kernel: Kernel, wanted: str) -> None:
+    lines = machine.debugcon.log.data.decode("latin-1").splitlines()
+    said = lines[-1] if lines else ""
+    if said == wanted:
+        return
+    reasons = {
+        DIFFERS: f"its events did not happen {kernel.faults} times each",
+        UNEXPECTED: "it took an exception",
+    }
+    reason = reasons.get(said, f"it stopped behind {said!r} and did not reach {wanted!r}")
+    raise HostError(f"micro-kernel {kernel.name}: {reason}")

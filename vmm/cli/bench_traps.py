@@ -128,7 +128,9 @@ def _show(options: BenchTrapsOptions, rows: list[Row]) -> None:
             write(plot.render(rows, options.plot))
     if options.json != STDOUT:
         saved = text.savings(rows)
-        write_text(STDOUT, text.table(rows) + (f"\n{text.SAVINGS}\n{saved}" if saved else ""))
+        write_text(STDOUT, text.table(rows) + text.missing(rows))
+        if saved:
+            write_text(STDOUT, f"\n{text.SAVINGS}\n{saved}")
 
 
 COMMAND = Command(BenchTrapsOptions, bench_traps)

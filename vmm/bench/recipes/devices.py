@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from vmm.bench import layout as at
+from vmm.bench.calls import call
 from vmm.bench.kernel import Kernel
 from vmm.bench.recipes.parts import COUNT_AND_EOI, VECTOR, X2APIC_ON, XAPIC_ON
 
 POST, FAST_A20, PIT_2, PM_TIMER, UNASSIGNED, BACKDOOR = 0x80, 0x92, 0x42, 0x608, 0xE0, 0x5658
+_LIST = at.SCRATCH + 0x100
 _MAGIC = 0x564D5868
 _ICR_SELF = 0x40000 | VECTOR
 _TIMER = f"{XAPIC_ON}; mov dword ptr [rbx+0x3e0], 0xb; mov dword ptr [rbx+0x320], {VECTOR:#x}"
@@ -79,7 +81,10 @@ _PORTS = (
         name="pci-config",
         text="read a PCI register by ports 0xCF8 and 0xCFC",
         rows=("IN", "OUT"),
+        setup=f"mov ebx, {_LIST:#x}; mov dword ptr [rbx], 0x10cf8; mov dword ptr [rbx+4], 0x80000000; "
+        "mov dword ptr [rbx+8], 0xcfc; mov dword ptr [rbx+12], 0",
         body="mov edx, 0xcf8; mov eax, 0x80000000; out dx, eax; mov edx, 0xcfc; in eax, dx",
+        paravirtual=f"mov rdi, rbx; mov esi, 2; {call('ports')}",
     ),
 )
 
@@ -141,13 +146,14 @@ _INTERRUPTS = (
         rows=("HLT", "STI", "CLI"),
         setup=_TIMER,
         body="mov dword ptr [rbx+0x380], 1000; sti; hlt; cli",
+        paravirtual=f"mov dword ptr [rbx+0x380], 1000; {call('halt')}; {call('irq_disable')}",
         handlers=_ON_VECTOR,
         faults=1,
     ),
 )
 
 _CALLS = (
-    Kernel(name="pause", text="PAUSE", rows=("PAUSE",), body="pause"),
+    Kernel(name="pause", text="PAUSE", rows=("PAUSE",), body="pause", paravirtual=call("pause")),
     *(
         Kernel(
             name=name,

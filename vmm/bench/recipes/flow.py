@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmm.bench import layout as at
+from vmm.bench.calls import call, jump
 from vmm.bench.kernel import Kernel
 from vmm.bench.recipes.parts import BP, DB, DE, GP, PF, UD, VECTOR, skip
 
@@ -17,14 +18,43 @@ _SYSENTER = (
 )
 _SYSENTER_BODY = "mov rcx, rsp; lea rdx, [rip+back]; sysenter; back: nop"
 _COUNT = "inc r14; iretq"
+_IRET_FRAME = (
+    f"mov rax, rsp; push {at.KERNEL_DS}; push rax; push 2; push {at.KERNEL_CS}; lea rcx, [rip+next]; push rcx"
+)
 
 _FLAGS = (
-    Kernel(name="cli", text="CLI with interrupts off", rows=("CLI",), setup="cli", body="cli"),
-    Kernel(name="sti", text="STI with interrupts on", rows=("STI",), setup="sti", body="sti"),
-    Kernel(name="cli-sti", text="CLI and STI", rows=("CLI", "STI"), setup="sti", body="cli; sti"),
+    Kernel(
+        name="cli",
+        text="CLI with interrupts off",
+        rows=("CLI",),
+        setup="cli",
+        body="cli",
+        paravirtual=call("irq_disable"),
+    ),
+    Kernel(
+        name="sti",
+        text="STI with interrupts on",
+        rows=("STI",),
+        setup="sti",
+        body="sti",
+        paravirtual=call("irq_enable"),
+    ),
+    Kernel(
+        name="cli-sti",
+        text="CLI and STI",
+        rows=("CLI", "STI"),
+        setup="sti",
+        body="cli; sti",
+        paravirtual=f"{call('irq_disable')}; {call('irq_enable')}",
+    ),
     Kernel(name="pushf", text="PUSHFQ and POP", rows=("PUSHF",), body="pushfq; pop rax"),
     Kernel(
-        name="popf", text="PUSH and POPFQ", rows=("POPF",), setup="pushfq; pop rax", body="push rax; popfq"
+        name="popf",
+        text="PUSH and POPFQ",
+        rows=("POPF",),
+        setup="pushfq; pop rax",
+        body="push rax; popfq",
+        paravirtual=f"mov rdi, rax; {call('irq_restore')}",
     ),
     Kernel(
         name="irq-save",
@@ -32,6 +62,7 @@ _FLAGS = (
         rows=("PUSHF", "CLI", "POPF"),
         setup="sti",
         body="pushfq; pop rax; cli; push rax; popfq",
+        paravirtual=f"{call('irq_save')}; mov rdi, rax; {call('irq_restore')}",
     ),
 )
 
@@ -66,8 +97,8 @@ _CALLS = (
         name="iret",
         text="IRETQ to the next instruction at CPL 0",
         rows=("IRET",),
-        body=f"mov rax, rsp; push {at.KERNEL_DS}; push rax; push 2; push {at.KERNEL_CS}; "
-        "lea rcx, [rip+next]; push rcx; iretq; next: nop",
+        body=f"{_IRET_FRAME}; iretq; next: nop",
+        paravirtual=f"{_IRET_FRAME}; {jump('iret')}; next: nop",
     ),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from vmm.bench import layout as at
+from vmm.bench.calls import call
 from vmm.bench.kernel import Kernel
 from vmm.bench.recipes.parts import GP, X2APIC_ON, faulting
 
@@ -31,7 +33,25 @@ def _both(name: str, index: int, text: str, setup: str = "") -> tuple[Kernel, Ke
     return _rdmsr(name, index, f"read {text}", setup), _wrmsr(name, index, f"write {text}", setup)
 
 
+def _msr_list() -> Kernel:
+    """Three bases, as a kernel sets them when it switches to another thread."""
+    indices = (0xC0000100, 0xC0000101, 0xC0000102)
+    items = "; ".join(
+        f"mov qword ptr [rbx+{16 * n}], rax; mov qword ptr [rbx+{16 * n + 8}], 0; inc eax"
+        for n in range(len(indices))
+    )
+    return Kernel(
+        name="wrmsr-list",
+        text="write FS base, GS base and the kernel's GS base",
+        rows=("WRMSR",),
+        setup=f"mov ebx, {at.SCRATCH + 0x100:#x}; mov eax, {indices[0]:#x}; {items}",
+        body="xor eax, eax; xor edx, edx; " + "; ".join(f"mov ecx, {index:#x}; wrmsr" for index in indices),
+        paravirtual=f"mov rdi, rbx; mov esi, {len(indices)}; {call('write_msrs')}",
+    )
+
+
 _MSRS = (
+    _msr_list(),
     *_both("efer", 0xC0000080, "EFER"),
     *_both("tsc", 0x10, "the time stamp counter"),
     *_both("tsc-adjust", 0x3B, "TSC_ADJUST"),
@@ -47,33 +67,35 @@ _MSRS = (
     ),
 )
 
+
+def _from_cr(number: int, row: str = "MOV_FROM_CR", paravirtual: str = "") -> Kernel:
+    return Kernel(
+        name=f"from-cr{number}",
+        text=f"read CR{number}",
+        rows=(row,),
+        body=f"mov rax, cr{number}",
+        paravirtual=paravirtual,
+    )
+
+
+def _to_cr(number: int, paravirtual: str = "") -> Kernel:
+    return Kernel(
+        name=f"to-cr{number}",
+        text=f"write CR{number} with what it has",
+        rows=(f"MOV_TO_CR{number}",),
+        setup=f"mov rax, cr{number}; mov rdi, rax",
+        body=f"mov cr{number}, rax",
+        paravirtual=paravirtual,
+    )
+
+
 _CONTROL = (
-    *(
-        Kernel(name=f"from-cr{n}", text=f"read CR{n}", rows=(row,), body=f"mov rax, cr{n}")
-        for n, row in (
-            (0, "MOV_FROM_CR"),
-            (2, "MOV_FROM_CR"),
-            (3, "MOV_FROM_CR"),
-            (4, "MOV_FROM_CR"),
-            (8, "MOV_FROM_CR8"),
-        )
-    ),
-    *(
-        Kernel(
-            name=f"to-cr{n}",
-            text=f"write CR{n} with what it has",
-            rows=(row,),
-            setup=f"mov rax, cr{n}",
-            body=f"mov cr{n}, rax",
-        )
-        for n, row in (
-            (0, "MOV_TO_CR0"),
-            (2, "MOV_TO_CR2"),
-            (3, "MOV_TO_CR3"),
-            (4, "MOV_TO_CR4"),
-            (8, "MOV_TO_CR8"),
-        )
-    ),
+    _from_cr(0, paravirtual=call("read_cr0")),
+    _from_cr(2, paravirtual=call("read_cr2")),
+    _from_cr(3, paravirtual=call("read_cr3")),
+    _from_cr(4),
+    _from_cr(8, "MOV_FROM_CR8"),
+    *(_to_cr(0), _to_cr(2), _to_cr(3, call("write_cr3")), _to_cr(4), _to_cr(8)),
     Kernel(
         name="toggle-cr0-wp",
         text="clear and set CR0.WP",
@@ -87,8 +109,9 @@ _CONTROL = (
         rows=("MOV_TO_CR4",),
         setup=_CR4_TWICE,
         body="mov cr4, rdi; mov cr4, rsi",
+        paravirtual=call("flush_tlb"),
     ),
-    Kernel(name="clts", text="CLTS", rows=("CLTS",), body="clts"),
+    Kernel(name="clts", text="CLTS", rows=("CLTS",), body="clts", paravirtual=call("clts")),
     Kernel(name="lmsw", text="LMSW of what there is", rows=("LMSW",), setup="smsw ax", body="lmsw ax"),
     Kernel(name="smsw", text="SMSW", rows=("SMSW",), body="smsw ax"),
 )
@@ -133,7 +156,7 @@ KERNELS = (
         setup="mov rax, cr4; or eax, 0x10000; mov cr4, rax",
         body="rdgsbase rax; wrgsbase rax",
     ),
-    Kernel(name="swapgs", text="SWAPGS", rows=("SWAPGS",), body="swapgs"),
+    Kernel(name="swapgs", text="SWAPGS", rows=("SWAPGS",), body="swapgs", paravirtual=call("swapgs")),
     Kernel(
         name="cr8wr",
         text="nanobenchmark of Adams and Agesen: write CR8",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vmm.bench import layout as at
+from vmm.bench.calls import call
 from vmm.bench.kernel import Kernel
 
 _POINTERS = f"mov ebx, {at.GDT_POINTER:#x}; mov esi, {at.IDT_POINTER:#x}; mov edi, {at.SCRATCH:#x}"
@@ -63,7 +64,12 @@ KERNELS = (
         entry=f"jmp {at.LOOP + 2:#x}",
     ),
     Kernel(
-        name="invlpg", text="INVLPG", rows=("INVLPG",), setup=f"mov rbx, {at.TEST:#x}", body="invlpg [rbx]"
+        name="invlpg",
+        text="INVLPG",
+        rows=("INVLPG",),
+        setup=f"mov rbx, {at.TEST:#x}",
+        body="invlpg [rbx]",
+        paravirtual=f"mov rdi, rbx; {call('invlpg')}",
     ),
     Kernel(
         name="invlpg-touch",
@@ -72,7 +78,7 @@ KERNELS = (
         setup=f"mov rbx, {at.TEST:#x}",
         body="invlpg [rbx]; mov rax, qword ptr [rbx]",
     ),
-    Kernel(name="wbinvd", text="WBINVD", rows=("WBINVD",), body="wbinvd"),
+    Kernel(name="wbinvd", text="WBINVD", rows=("WBINVD",), body="wbinvd", paravirtual=call("flush_caches")),
     Kernel(name="invd", text="INVD", rows=("INVD",), body="invd"),
     Kernel(
         name="ptemod",
