@@ -13,6 +13,7 @@ from tests import initramfs
 from tests.boot import cloud_kernel
 from tests.boot.command import vmm_run
 from tests.guests_build import guest
+from tests.machine.program import ECHO, IDLE, SPIN, program
 from vmm import Machine, Outcome
 from vmm.machine.trace import TRACE_NAMES
 from vmm.monitor import TraceEvent
@@ -98,6 +99,49 @@ def test_machines_that_are_closed_in_the_middle() -> None:
             vm.run(instructions=50_000)
 
 
+def small(folder: Path, code: str) -> Machine:
+    return Machine(
+        program(folder, code), memory="16M", protocol="flat", cpus=2, smp="threads", time="real"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [SPIN, IDLE])
+def test_stop_reaches_a_busy_and_an_idle_guest(tmp_path: Path, code: str) -> None:
+    with small(tmp_path, code) as vm:
+        timer = threading.Timer(0.05, vm.stop)
+        timer.start()
+        assert vm.run(timeout=1000).outcome is Outcome.STOPPED
+        timer.join()
+        assert vm.run(timeout=0.01).outcome is Outcome.TIMEOUT
+
+
+def test_input_from_many_threads_arrives(tmp_path: Path) -> None:
+    with small(tmp_path, ECHO) as vm:
+        senders = [threading.Thread(target=vm.serial.send, args=[f"{number}" * 500]) for number in range(4)]
+        for sender in senders:
+            sender.start()
+        while sum(map(vm.serial.text.count, "0123")) < 4 * 500:
+            assert vm.run(until="[0-3]", timeout=WALL_SECONDS).outcome is Outcome.UNTIL
+        for sender in senders:
+            sender.join()
+        assert [vm.serial.text.count(char) for char in "0123"] == [500] * 4
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "cause"),
+    [
+        ("mov al, 0xfe; out 0x64, al; spin: jmp spin", Outcome.RESET, ""),
+        ("cli; hlt", Outcome.DIED, "halt"),
+        ("lidt [0x7000]; int3", Outcome.DIED, "triple fault"),
+    ],
+)
+def test_ends_of_a_guest(tmp_path: Path, code: str, outcome: Outcome, cause: str) -> None:
+    with small(tmp_path, code) as vm:
+        result = vm.run(timeout=WALL_SECONDS)
+        assert result.outcome is outcome
+        assert cause in str(result.diagnosis.cause if result.diagnosis else "").lower()
+
+
 @pytest.mark.parametrize("number", range(BOOTS))
 @pytest.mark.parametrize("cpus", [2, 4])
 def test_linux_boots_and_powers_off(cpus: int, number: int, tmp_path: Path) -> None:
@@ -121,6 +165,13 @@ def test_a_cpu_goes_and_comes_back_and_all_answer_an_nmi() -> None:
     counts = [line for line in end.serial.splitlines() if line.startswith(("off ", "on "))]
     assert counts == ["off 1", "on 2"] * 3
     assert {cpu for cpu in range(2) if f"NMI backtrace for cpu {cpu}" in end.serial} == {0, 1}
+
+
+def test_linux_reboots() -> None:
+    initrd = initramfs.marker_initramfs(commands="reboot -f\n")
+    options = ("--time", "real", "--smp", "threads", "--cpus", "2", "--timeout", str(WALL_SECONDS))
+    end = vmm_run(*cloud_kernel.command(initrd), *options)
+    assert "reset" in end.said
 
 
 def test_threads_need_real_time() -> None:
