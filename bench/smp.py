@@ -2,8 +2,8 @@
 multi-threaded TCG, in interleaved boots of one Linux.
 
 `python -m bench.smp [--runs N] [--json FILE]`. The guest program (bench/guest/parallel.c) runs each loop on
-both CPUs at the same time; the times are the guest's own, in real time. A loop's figure is its fastest round
-of each boot, and the median over the boots.
+both CPUs at the same time; the times are the guest's own, in real time. Printed are the median and the best
+of the boots: two CPUs of a guest need two of the host, and whoever else uses those is measured along.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from bench.boot import OURS, QEMU
 from bench.compare import RunError
-from bench.loops import Times, summary
+from bench.loops import Times
 from tests import guest_images, initramfs, packages
 
 PROGRAM = Path(__file__).parent / "guest" / "parallel.c"
@@ -74,12 +75,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (RunError, *packages.MISSING) as error:
             print(error, file=sys.stderr)
             return 1
-    table = summary(runs)
-    print(f"{'on both CPUs':18}{OURS:>12}{QEMU:>12}{'ratio':>8}")
-    for loop, row in table.items():
-        print(f"{loop:18}{row[OURS]:11.4f}s{row[QEMU]:11.4f}s{row['ratio']:8.2f}")
+    print(f"{'on both CPUs':18}{OURS:>12}{QEMU:>12}{'ratio':>8}{'best':>12}{'ratio':>8}")
+    for loop in runs[OURS][0]:
+        ours, theirs = ([times[loop] for times in runs[name]] for name in (OURS, QEMU))
+        middle = statistics.median(ours), statistics.median(theirs)
+        print(
+            f"{loop:18}{middle[0]:11.4f}s{middle[1]:11.4f}s{middle[0] / middle[1]:8.2f}"
+            f"{min(ours):11.4f}s{min(ours) / min(theirs):8.2f}"
+        )
     if options.json:
-        options.json.write_text(json.dumps({"runs": runs, "summary": table}, indent=2) + "\n")
+        options.json.write_text(json.dumps({"runs": runs}, indent=2) + "\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-/* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
+/* One virtual CPU. Its guest state is touched only on its own turn or thread; others set a request.
  *
  * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two
  * words that count its instructions, left and limit, are in the register file itself

@@ -65,7 +65,7 @@ void boot_startup_ipi(struct vcpu *v);
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 
-/* From any thread: vm_run returns at the next block start. */
+/* From any thread: vm_run returns soon. */
 void vm_stop(struct vm *vm);
 
 /* System reset: board and CPUs as at power-on, RAM kept. */

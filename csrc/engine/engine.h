@@ -33,7 +33,7 @@ enum engine_exit { ENGINE_STOPPED, ENGINE_HALTED, ENGINE_TRIPLE_FAULT, ENGINE_FA
  * flags are current. */
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen);
 
-/* From any thread: have the safe point run at the next block start. */
+/* On the thread that runs the vCPU: have the safe point run at the next block start. */
 void engine_kick(struct vcpu *v);
 
 /* At a safe point: the engine returns from engine_run at the next block start. */
