@@ -16,11 +16,16 @@ HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
+_ACCESSES = ("ldub", "lduw", "ldl", "ldq", "stb", "stw", "stl", "stq")
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
     "tcg_gen_code",
     "tcg_gen_exit_tb",
+    # engine/access.c
+    *(f"cpu_{access}_{kind}_ra" for access in _ACCESSES for kind in ("mmuidx", "data")),
+    "memory_region_dispatch_read",  # engine/mmio.c
+    "memory_region_dispatch_write",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",

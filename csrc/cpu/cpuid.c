@@ -5,7 +5,8 @@
  * guests should prefer quadwords. The vendor is Intel and ARCH_CAPABILITIES says that an interpreted CPU has
  * none of the speculation defects, which spares guests page-table isolation and retpolines. The hypervisor
  * leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
- * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it. */
+ * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it;
+ * the leaves of the paravirtual page are our own (vmi.h). */
 #include "cpu/cpuid.h"
 
 #include <stddef.h>

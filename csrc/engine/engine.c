@@ -18,6 +18,7 @@
 #include "engine/code_pages.h"
 #include "engine/count.h"
 #include "engine/jump.h"
+#include "engine/mmio.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
@@ -68,18 +69,6 @@ static bool on_invalid_instruction(uc_engine *uc, void *user)
     return true;
 }
 
-static uint64_t on_mmio_read(uc_engine *uc, uint64_t gpa, unsigned size, void *user)
-{
-    (void)uc;
-    return cpu_mmio_read(user, gpa, size);
-}
-
-static void on_mmio_write(uc_engine *uc, uint64_t gpa, unsigned size, uint64_t value, void *user)
-{
-    (void)uc;
-    cpu_mmio_write(user, gpa, size, value);
-}
-
 /* The engine's main loop asks here whenever `interrupt_request` is set, with the window's state exact. */
 static bool exec_interrupt(void *cpu, int request)
 {
@@ -110,7 +99,7 @@ static uc_err open_engine(struct vcpu *v, uc_engine **uc)
     if (!e)
         e = uc_mem_map_ptr(*uc, 0, r->size + RAM_ROM_MAX, UC_PROT_ALL, r->host);
     if (!e)
-        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, on_mmio_read, v, on_mmio_write, v);
+        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, mmio_read, v, mmio_write, v);
     if (!e)
         e = uc_ctl_exits_enable(*uc);
     return e;

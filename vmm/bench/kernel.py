@@ -18,7 +18,7 @@ class Kernel:
     `native` is false where the engine alone does something else.
 
     `rows` are the rows of the instruction table that the event exercises, `group` what it is listed under
-    if it exercises none.
+    if it exercises none, `series` another word to choose it by.
     """
 
     name: str
@@ -33,6 +33,12 @@ class Kernel:
     level: int = 0
     paravirtual: str = ""
     native: bool = True
+    series: str = ""
+
+
+NANOBENCHMARK = "nanobenchmark"
+"""Series of those of Adams and Agesen, "A comparison of software and hardware techniques for x86
+virtualization", ASPLOS 2006."""
 
 
 EMPTY = Kernel(name="empty", group="baseline", text="nothing at CPL 0: what a figure can differ by", body="")

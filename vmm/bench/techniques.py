@@ -38,7 +38,7 @@ def techniques(kernel: Kernel) -> tuple[Technique, ...]:
     chosen = {
         Technique.TRAP: True,
         Technique.INLINE: inline,
-        Technique.NATIVE: kernel.native and (native or not kernel.rows),
+        Technique.NATIVE: kernel.native and (native or bool(not kernel.rows and kernel.handlers)),
         Technique.PARAVIRTUAL: bool(kernel.paravirtual),
     }
     return tuple(technique for technique, wanted in chosen.items() if wanted)

@@ -49,8 +49,8 @@ def classes(kernel: Kernel) -> tuple[str, ...]:
 
 
 def select(words: Sequence[str]) -> tuple[Kernel, ...]:
-    """Kernels of the classes, groups, rows and names in `words` (all without any); UsageError for a word
-    that is none."""
+    """Kernels of the classes, groups, series, rows and names in `words`, all of them without a word;
+    UsageError for one that is none."""
     if not words:
         return tuple(KERNELS.values())
     known = {word.lower() for kernel in KERNELS.values() for word in _words(kernel)}
@@ -62,7 +62,7 @@ def select(words: Sequence[str]) -> tuple[Kernel, ...]:
 
 
 def _words(kernel: Kernel) -> tuple[str, ...]:
-    return (kernel.name, *kernel.rows, *classes(kernel))
+    return tuple(filter(None, (kernel.name, kernel.series, *kernel.rows, *classes(kernel))))
 
 
 def measure(choice: Choice) -> Iterator[Row]:

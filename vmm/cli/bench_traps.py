@@ -57,6 +57,7 @@ def bench_traps(options: BenchTrapsOptions) -> int:
     \b
       vmm bench traps
       vmm bench traps --class MSR --class CR --against qemu --plot traps.html
+      vmm bench traps --class nanobenchmark --against qemu
       vmm bench traps --exact --json baseline.json
     """
     from vmm.bench import plot, traps  # noqa: PLC0415 (brings the assembler)
@@ -116,6 +117,9 @@ def _write_images(choice: Choice, folder: Path) -> None:
     for kernel in choice.kernels:
         with byte_sink(folder / f"{kernel.name}.elf") as write:
             write(build(kernel, EVENTS))
+        if kernel.paravirtual:
+            with byte_sink(folder / f"{kernel.name}-paravirtual.elf") as write:
+                write(build(kernel, EVENTS, paravirtual=True))
 
 
 def _show(options: BenchTrapsOptions, rows: list[Row]) -> None:

@@ -37,6 +37,7 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
         "wall_seconds": result.wall_seconds,
         "serial_sha256": machine.serial.log.sha256,
         "state_sha256": machine.state_sha256,
+        "monitor_entries": stats.monitor_entries,
         "traps": dict(stats.traps),
         "sbe": {
             "profile": options.sbe,

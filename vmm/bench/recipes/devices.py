@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmm.bench import layout as at
 from vmm.bench.calls import call
-from vmm.bench.kernel import Kernel
+from vmm.bench.kernel import NANOBENCHMARK, Kernel
 from vmm.bench.recipes.parts import COUNT_AND_EOI, VECTOR, X2APIC_ON, XAPIC_ON
 
 POST, FAST_A20, PIT_2, PM_TIMER, UNASSIGNED, BACKDOOR = 0x80, 0x92, 0x42, 0x608, 0xE0, 0x5658
@@ -38,7 +38,8 @@ def _out(name: str, port: int, text: str) -> Kernel:
 _PORTS = (
     Kernel(
         name="in",
-        text="nanobenchmark of Adams and Agesen: IN AL, 0x80",
+        series=NANOBENCHMARK,
+        text="IN AL, 0x80",
         rows=("IN",),
         body="in al, 0x80",
     ),

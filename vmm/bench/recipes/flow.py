@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmm.bench import layout as at
 from vmm.bench.calls import call, jump
-from vmm.bench.kernel import Kernel
+from vmm.bench.kernel import NANOBENCHMARK, Kernel
 from vmm.bench.recipes.parts import BP, DB, DE, GP, PF, UD, VECTOR, skip
 
 _STAR = f"mov ecx, 0xc0000081; xor eax, eax; mov edx, {at.KERNEL_CS | (at.USER_CS32 | 3) << 16:#x}; wrmsr"
@@ -69,7 +69,8 @@ _FLAGS = (
 _CALLS = (
     Kernel(
         name="syscall",
-        text="nanobenchmark of Adams and Agesen: SYSCALL from CPL 3 and SYSRET",
+        series=NANOBENCHMARK,
+        text="SYSCALL from CPL 3 and SYSRET",
         rows=("SYSCALL", "SYSRET"),
         setup=_SYSCALL,
         body="syscall",
@@ -87,7 +88,8 @@ _CALLS = (
     ),
     Kernel(
         name="callret",
-        text="nanobenchmark of Adams and Agesen: CALL through a register and RET",
+        series=NANOBENCHMARK,
+        text="CALL through a register and RET",
         group="baseline",
         setup=f"mov ebx, {at.ENTRY:#x}",
         body="call rbx",
@@ -136,7 +138,8 @@ _INTERRUPTS = (
 _EXCEPTIONS = (
     Kernel(
         name="pgfault",
-        text="nanobenchmark of Adams and Agesen: #PF of a load from an absent page, skipped",
+        series=NANOBENCHMARK,
+        text="#PF of a load from an absent page, skipped",
         group="exception",
         setup=f"mov rbx, {at.TEST + 0x1000:#x}",
         body="mov rax, qword ptr [rbx]",
@@ -172,7 +175,8 @@ _EXCEPTIONS = (
     ),
     Kernel(
         name="divzero",
-        text="nanobenchmark of Adams and Agesen: #DE of a division by zero, skipped",
+        series=NANOBENCHMARK,
+        text="#DE of a division by zero, skipped",
         group="exception",
         setup="xor ecx, ecx; xor edx, edx; mov eax, 1",
         body="div ecx",

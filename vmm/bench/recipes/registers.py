@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmm.bench import layout as at
 from vmm.bench.calls import call
-from vmm.bench.kernel import Kernel
+from vmm.bench.kernel import NANOBENCHMARK, Kernel
 from vmm.bench.recipes.parts import GP, X2APIC_ON, faulting
 
 _OSXSAVE = "mov rax, cr4; or eax, 0x40000; mov cr4, rax"
@@ -159,7 +159,8 @@ KERNELS = (
     Kernel(name="swapgs", text="SWAPGS", rows=("SWAPGS",), body="swapgs", paravirtual=call("swapgs")),
     Kernel(
         name="cr8wr",
-        text="nanobenchmark of Adams and Agesen: write CR8",
+        series=NANOBENCHMARK,
+        text="write CR8",
         rows=("MOV_TO_CR8",),
         setup="xor eax, eax",
         body="mov cr8, rax",

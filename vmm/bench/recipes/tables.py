@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmm.bench import layout as at
 from vmm.bench.calls import call
-from vmm.bench.kernel import Kernel
+from vmm.bench.kernel import NANOBENCHMARK, Kernel
 
 _POINTERS = f"mov ebx, {at.GDT_POINTER:#x}; mov esi, {at.IDT_POINTER:#x}; mov edi, {at.SCRATCH:#x}"
 _FAR_POINTER = (
@@ -82,7 +82,8 @@ KERNELS = (
     Kernel(name="invd", text="INVD", rows=("INVD",), body="invd"),
     Kernel(
         name="ptemod",
-        text="nanobenchmark of Adams and Agesen: change a page-table entry",
+        series=NANOBENCHMARK,
+        text="change a page-table entry",
         group="memory",
         setup=f"mov ebx, {at.TEST_PTE:#x}",
         body="xor dword ptr [rbx], 0x40",
