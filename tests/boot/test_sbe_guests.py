@@ -19,6 +19,7 @@ NAMES = sorted(path.stem for path in (GUESTS / "sbe").glob("*.c"))
 ON_MORE_CPUS = {
     "cross_cpu_code": 2,
     "lock_counters": 8 if LONG else 4,
+    "pte_race": 2,
     "shared_page": 4,
     "split_locks": 4,
 }

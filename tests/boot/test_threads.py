@@ -24,7 +24,7 @@ ROUNDS = 20 if LONG else 2
 WALL_SECONDS = 120
 """Many times what a boot takes, as other tests run beside this one."""
 ALL_PASSED = 0x10
-ON_SEVERAL = {"cross_cpu_code": 2, "lock_counters": 4, "shared_page": 4, "split_locks": 4}
+ON_SEVERAL = {"cross_cpu_code": 2, "lock_counters": 4, "pte_race": 2, "shared_page": 4, "split_locks": 4}
 ON_ONE = ("exceptions", "mode_switch", "page_cross", "smc_alias", "smc_dualmap", "smc_same_block")
 
 
