@@ -22,6 +22,7 @@ WRAPPED = [
     "tcg_gen_callN",
     "tcg_gen_code",
     "tcg_gen_exit_tb",
+    "helper_vmload",  # engine/strings.c
     # engine/access.c
     *(f"cpu_{access}_{kind}_ra" for access in _ACCESSES for kind in ("mmuidx", "data")),
     "memory_region_dispatch_read",  # engine/mmio.c
@@ -115,7 +116,8 @@ def builder() -> FFI:
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
         extra_compile_args=[
-            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
+            *("-std=gnu11", "-O2", "-g", "-fvisibility=hidden"),
+            *("-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[

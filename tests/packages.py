@@ -52,9 +52,11 @@ CATALOGUE = {
         Package("grub-firmware-qemu"),
         Package("u-boot-qemu"),
         Package("ipxe"),
+        Package("ipxe-qemu"),
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("chromium", program="chromium"),
     )
 }
 

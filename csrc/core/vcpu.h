@@ -18,6 +18,7 @@
 
 struct vm;
 struct engine_tlb;
+struct tb;
 struct jump_table;
 
 enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
@@ -93,6 +94,7 @@ struct vcpu {
     uint64_t code_page[2];      /* linear page addresses whose bytes `code_host` maps */
     const uint8_t *code_host[2];
     unsigned next_patch;        /* the first patch the translator has not passed */
+    const struct tb *block;
     struct count_code count;    /* its start */
     bool translating;
 

@@ -11,12 +11,6 @@
 #include "engine/tlb.h"
 #include "mem/ram.h"
 
-static const struct tlb_entry *entry_of(const struct guest *g, uint64_t va, int mode)
-{
-    const struct tlb_fast *fast = &CPU_TLB_FAST(UC_CPU(g->uc))[mode];
-    return &fast->table[va >> PAGE_SHIFT & fast->mask / sizeof(struct tlb_entry)];
-}
-
 /* An entry's comparator has flags below the page number wherever a plain access will not do. */
 static bool fits(uint64_t comparator, uint64_t va, unsigned size)
 {
@@ -29,7 +23,7 @@ static bool fits(uint64_t comparator, uint64_t va, unsigned size)
     type __wrap_cpu_##name##_data_ra_x86_64(struct guest *, uint64_t, uintptr_t); \
     type __wrap_cpu_##name##_mmuidx_ra_x86_64(struct guest *g, uint64_t va, int mode, uintptr_t ra) \
     { \
-        const struct tlb_entry *e = entry_of(g, va, mode); \
+        const struct tlb_entry *e = tlb_entry_in(g, va, mode); \
         loaded value; \
         if (!fits(e->read, va, sizeof(value))) \
             return __real_cpu_##name##_mmuidx_ra_x86_64(g, va, mode, ra); \
@@ -52,7 +46,7 @@ LOAD(ldq, uint64_t, uint64_t)
     void __wrap_cpu_##name##_mmuidx_ra_x86_64(struct guest *g, uint64_t va, type value, int mode, \
                                               uintptr_t ra) \
     { \
-        const struct tlb_entry *e = entry_of(g, va, mode); \
+        const struct tlb_entry *e = tlb_entry_in(g, va, mode); \
         stored bytes = (stored)value; \
         if (!fits(e->write, va, sizeof(bytes))) \
             __real_cpu_##name##_mmuidx_ra_x86_64(g, va, value, mode, ra); \

@@ -147,6 +147,8 @@ void *tcg_temp_new_internal_x86_64(void *ctx, int type, bool local);
 void tcg_temp_free_internal_x86_64(void *ctx, void *temp);
 void *gen_new_label_x86_64(void *ctx);
 void tcg_gen_brcond_i64_x86_64(void *ctx, int condition, void *a, void *b, void *label);
+void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
+void __wrap_helper_vmload_x86_64(struct guest *g, int what);
 void tcg_gen_op1_x86_64(void *ctx, int op, uint64_t a);
 void tcg_gen_lookup_and_goto_ptr_x86_64(void *ctx);
 void tcg_gen_op3_x86_64(void *ctx, int op, uint64_t a, uint64_t b, uint64_t c);

@@ -16,6 +16,7 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/strings.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
 
@@ -25,7 +26,6 @@ void __real_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
 int __real_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
 int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
-void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 
 static enum sbe_mode block_mode(uint32_t flags)
@@ -239,6 +239,7 @@ void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
     begin_block(v, tb);
     v->translating = true;
     v->count.slow = NULL;
+    v->block = tb;
     uint32_t flags = tb->cflags;
     if (v->parallel && (flags & TB_ALONE) != TB_ALONE)
         tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags | TB_PARALLEL;
@@ -270,6 +271,8 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
         count_emit(&v->count, ctx);
+        strings_emit(ctx, v->block, v->code_host[0] + (v->block->pc & ~PAGE_MASK),
+                     PAGE_SIZE - (v->block->pc & ~PAGE_MASK));
         return;
     }
     if (v->patch && is_trap_helper(func)) {

@@ -55,7 +55,7 @@ def test_times_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert (found["format"], found["events"]) == (traps.FORMAT, EVENTS)
     trap = found["kernels"]["syscall"]["techniques"]["trap"]
     assert trap["exact"]["monitor_entries"] == 2 * EVENTS
-    assert trap["time"]["rounds"] == 2
+    assert len(trap["time"]["samples"]) == 2
     assert trap["time"]["ns"]["low"] <= trap["time"]["ns"]["median"] <= trap["time"]["ns"]["high"]
     assert "qemu" not in found["kernels"]["syscall"]
 

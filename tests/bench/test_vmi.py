@@ -3,10 +3,13 @@ there, and gives the guest nothing it did not have."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.guests_build import ROOT
 from vmm.bench import exact
@@ -157,3 +160,40 @@ def test_guest_code_on_the_page_is_scanned_like_any_other(bench: Workbench) -> N
     assert [(site.place, site.class_name, site.hits) for site in found.sites] == [
         ("page+0x800", "CPUID", exact.EVENTS)
     ]
+
+
+ADDRESSES = st.one_of(
+    st.sampled_from([0, LIST, at.PAGE, at.TEST + 0xFF8, at.TEST + 0x1000, at.LAPIC, 0x7FFFFFFFFFF8, 1 << 63]),
+    st.integers(0, (1 << 64) - 1),
+)
+CALLS = st.lists(
+    st.tuples(st.integers(0, 3), ADDRESSES, st.one_of(st.integers(0, 66), st.integers(0, (1 << 64) - 1))),
+    min_size=1,
+    max_size=12,
+)
+LISTS = st.lists(
+    st.one_of(
+        st.sampled_from([0xC0000100, 0x1B, 0x808, MSR, 0x80000000_00010CF8, 0x10042, 0x100E9]),
+        st.integers(0, (1 << 64) - 1),
+    ),
+    max_size=16,
+)
+
+
+@settings(max_examples=2000 if os.environ.get("VMM_FUZZ") == "long" else 25, deadline=None)
+@given(calls=CALLS, words=LISTS)
+def test_no_call_harms_the_host(
+    bench: Workbench, calls: list[tuple[int, int, int]], words: list[int]
+) -> None:
+    """Whatever a guest passes, it lives or dies as a guest does."""
+    setup = f"mov ebx, {LIST:#x}; " + "; ".join(
+        f"mov rax, {word:#x}; mov qword ptr [rbx+{8 * number}], rax" for number, word in enumerate(words)
+    )
+    body = "; ".join(
+        f"mov rdi, {address:#x}; mov rsi, {length:#x}; mov eax, {0x564D4900 + number:#x}; vmcall"
+        for number, address, length in calls
+    )
+    handlers = tuple((vector, skip(3, error=vector != UD)) for vector in (UD, GP, PF))
+    kernel = Kernel(name="fuzz", text="", body="", setup=setup, paravirtual=body, handlers=handlers)
+    with bench.machine(kernel, 3, Technique.PARAVIRTUAL) as machine:
+        assert machine.run(timeout=1).outcome in {"debug-exit", "timeout", "died", "reset", "poweroff"}

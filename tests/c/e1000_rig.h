@@ -45,14 +45,8 @@ static inline struct board *nic_board(uint32_t model)
         .memory = 16 << 20, .rtc_epoch = RIG_EPOCH, .cpus = 1, .time_mode = VMK_TIME_MANUAL,
         .nics = 1, .nic = {{.model = model}},
     };
-    char err[256] = "";
     memcpy(cfg.nic[0].mac, nic_mac, 6);
-    struct board *b = board_create(&cfg, err, sizeof(err));
-    if (!b) {
-        fprintf(stderr, "board: %s\n", err);
-        exit(1);
-    }
-    return b;
+    return rig_create_as(&cfg);
 }
 
 static inline struct net_port *port(void) { return net_port_of(rig, 0); }

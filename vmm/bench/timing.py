@@ -43,16 +43,18 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Per event, less the empty loop."""
+    """Per event, less the empty loop; `samples` are the ns of each round."""
 
     ns: Spread
     cycles: Spread
     events: int
-    rounds: int
+    samples: tuple[float, ...]
 
     def over(self, other: Timing) -> float | None:
-        """Ratio of the medians, or None where noise is as large as one of the two."""
-        return self.ns.median / other.ns.median if min(self.ns.low, other.ns.low) > 0 else None
+        """Median of the ratios round by round, or None where noise is as large as one of the two."""
+        if min(self.ns.low, other.ns.low) <= 0:
+            return None
+        return statistics.median(a / b for a, b in zip(self.samples, other.samples, strict=True))
 
     def as_json(self) -> dict[str, Any]:
         """For a report."""
@@ -97,8 +99,8 @@ class Stopwatch:
         return (ns[1] - ns[0]) / count, (cycles[1] - cycles[0]) / count
 
     def _timing(self, name: str, kernel: Kernel, taken: Sequence[tuple[float, float]]) -> Timing:
-        ns, cycles = Spread.of([one[0] for one in taken]), Spread.of([one[1] for one in taken])
-        return Timing(ns, cycles, self._counts[name, kernel.name], self._rounds)
+        ns, cycles = zip(*taken, strict=True)
+        return Timing(Spread.of(ns), Spread.of(cycles), self._counts[name, kernel.name], ns)
 
     def _count(self, name: str, timer: Timer, kernel: Kernel) -> int:
         """Events of a run: so many that the contender takes long enough to be measured."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from vmm.cli.declare import Command
 
-NAMES = ("run", "sbe", "models", "insns", "bench traps", "bench check")
+NAMES = ("run", "sbe", "models", "insns", "bench traps", "bench check", "bench image")
 """A name of two words is a command of a group: `bench traps` is `COMMAND` of vmm/cli/bench_traps.py."""
 
 GROUPS = {"bench": "Measure what virtual machines cost, exactly and in time."}
