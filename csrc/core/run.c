@@ -60,6 +60,10 @@ bool vm_should_stop(struct vm *vm)
         snprintf(vm->error, sizeof(vm->error), "scan before execution: %s", sbe_error(vm->sbe));
         return stop_for(vm, VMK_EXIT_ERROR);
     }
+    if (vm->count_failed) {
+        snprintf(vm->error, sizeof(vm->error), "the engine began a block in a way this build does not know");
+        return stop_for(vm, VMK_EXIT_ERROR);
+    }
     if (vm->board->request)
         return stop_for(vm, VMK_EXIT_REQUEST);
     if (vm_output_ready(vm, false))

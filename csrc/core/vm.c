@@ -69,10 +69,12 @@ static void op_request(void *ctx)
     threads_alert(vm);
 }
 
+/* The inbox has raised its flag, which the next safe point sees: another thread may not touch a count that
+ * generated code is counting down. With threads it is the caller of vm_run who looks. */
 static void op_wake(void *ctx)
 {
     struct vm *vm = ctx;
-    if (vm->parallel) /* by turns the message's own flag is enough */
+    if (vm->parallel)
         threads_alert(vm);
 }
 

@@ -25,7 +25,7 @@ struct vm {
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
-    bool sbe_failed;
+    bool sbe_failed, count_failed;
 
     /* With threads (core/threads.c); all but `world` under the board lock. */
     bool parallel;
@@ -65,7 +65,7 @@ void boot_startup_ipi(struct vcpu *v);
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 
-/* From any thread: vm_run returns soon. */
+/* From any thread: vm_run returns at the next safe point. */
 void vm_stop(struct vm *vm);
 
 /* System reset: board and CPUs as at power-on, RAM kept. */

@@ -88,6 +88,13 @@ static const uint8_t *code_at(struct vcpu *v, uint64_t va)
     return v->code_host[n] + (va & ~PAGE_MASK);
 }
 
+/* The safe point runs before the block being translated does, and looks at more than the limit. */
+static void look_before_block(struct vcpu *v)
+{
+    atomic_fetch_or(&v->request, REQ_INTERRUPT);
+    engine_kick(v);
+}
+
 /* The scanner failed (no memory, too many sites): nothing may execute unscanned, so the run ends before this
  * block does anything. */
 static void give_up(struct vcpu *v)
@@ -95,8 +102,7 @@ static void give_up(struct vcpu *v)
     v->scan.n = 0;
     v->scan.end = UINT64_MAX;
     v->vm->sbe_failed = true;
-    atomic_fetch_or(&v->request, REQ_INTERRUPT);
-    engine_kick(v);
+    look_before_block(v);
 }
 
 static void lock_scanner(struct vcpu *v)
@@ -255,8 +261,10 @@ int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     int size = __real_tcg_gen_code_x86_64(ctx, tb);
-    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code)))
-        abort();
+    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code))) {
+        v->vm->count_failed = true; /* nothing may run uncounted: the block has a check, so it ends here */
+        look_before_block(v);
+    }
     return size;
 }
 

@@ -54,6 +54,6 @@ def test_the_empty_loop_is_subtracted_and_loops_are_long_enough() -> None:
             found = timings["trap"]
             assert (found.ns, found.cycles.median) == (Spread(event_ns, event_ns, event_ns), 3 * event_ns)
             assert found.samples == (event_ns,) * 3
-            assert found.events * (1 + event_ns) >= 10_000_000
+            assert found.events * (1 + event_ns) >= 4_000_000
             assert watch.counts[-3:] == [found.events] * 3
             assert not missing

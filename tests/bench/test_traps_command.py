@@ -134,9 +134,9 @@ def test_against_qemu() -> None:
         assert not missing
         timings, missing = watch.time(KERNELS["vmcall"], (Technique.TRAP,))
         assert timings.keys() == {"trap"}
-        assert missing == {"qemu": "raises another exception"}
+        assert missing == {"qemu": "another exception is raised"}
         timings, missing = watch.time(KERNELS["rdmsr-unknown"], (Technique.TRAP,))
-        assert missing == {"qemu": "does not happen"}
+        assert missing == {"qemu": "the event does not happen"}
 
 
 @pytest.mark.parametrize("name", ["irq-save", "wrmsr-list", "pci-config", "toggle-cr4-pge"])

@@ -75,7 +75,11 @@ def _reach(reader: _Reader, mark: str) -> tuple[int, int]:
     said = reader.line()
     ns, cycles = time.perf_counter_ns(), host_cycles()
     if said != mark:
-        reasons = {UNEXPECTED: "raises another exception", DIFFERS: "does not happen", "": "never ends"}
+        reasons = {
+            UNEXPECTED: "another exception is raised",
+            DIFFERS: "the event does not happen",
+            "": "QEMU stops or hangs",
+        }
         raise NoSuchEventError(reasons.get(said, f"says {said!r}"))
     return ns, cycles
 

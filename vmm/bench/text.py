@@ -38,7 +38,9 @@ def missing(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.qemu and row.kernel.name not in reasons.setdefault(row.qemu, []):
             reasons[row.qemu].append(row.kernel.name)
-    return "".join(f"Under QEMU {reason}: {', '.join(names)}\n" for reason, names in reasons.items())
+    return "".join(
+        f"No time under QEMU, because {reason}: {', '.join(names)}\n" for reason, names in reasons.items()
+    )
 
 
 def savings(rows: Sequence[Row]) -> str:

@@ -18,7 +18,8 @@ from vmm.bench.techniques import Technique
 from vmm.bench.workbench import Workbench
 
 QEMU = "qemu"
-_LOOP_NS = 10_000_000
+# Short enough that most rounds are not interrupted on a busy host, long beside the delay of QEMU's marks.
+_LOOP_NS = 4_000_000
 _FIRST, _MOST = 500, 1 << 24
 
 Pair = tuple[int, int]
@@ -106,10 +107,18 @@ class Stopwatch:
         """Events of a run: so many that the contender takes long enough to be measured."""
         if (name, kernel.name) not in self._counts:
             count = self._counts.get((Technique.TRAP, kernel.name), _FIRST)
-            while count < _MOST and (spent := timer(kernel, count)[0][1]) < _LOOP_NS:
+            while count < _MOST and (spent := self._fastest(name, timer, kernel, count)) < _LOOP_NS:
                 count = min(_MOST, count * max(2, min(32, _LOOP_NS // max(spent, 1) + 1)))
             self._counts[name, kernel.name] = count
         return self._counts[name, kernel.name]
+
+    def _fastest(self, name: str, timer: Timer, kernel: Kernel, count: int) -> int:
+        """ns of so many events. Ours run again where once was long enough: an interruption is no measure.
+        QEMU, which starts from our count, is spared another boot."""
+        spent = timer(kernel, count)[0][1]
+        if spent < _LOOP_NS or name == QEMU:
+            return spent
+        return min(spent, *(timer(kernel, count)[0][1] for _ in range(2)))
 
     def _ours(self, technique: Technique) -> Timer:
         def timer(kernel: Kernel, count: int) -> tuple[Pair, Pair]:

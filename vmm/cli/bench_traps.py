@@ -36,7 +36,7 @@ class BenchTrapsOptions:
     technique: list[str] = repeated("NAME", "Only trap, inline, native or paravirtual; may be given again.")
     exact: bool = flag("Count only: no time is measured.")
     exact_runs: int = option(1, "N", "Count everything N times, and fail if two counts differ.", _number)
-    rounds: int = option(3, "N", "Rounds in which time is measured, 3 without it.", _number)
+    rounds: int = option(5, "N", "Rounds in which time is measured, 5 without it.", _number)
     against: str | None = option(None, "qemu", "Time the same images under QEMU's TCG too.", _rival)
     list_: bool = flag("Show the kernels and measure nothing.")
     images: Path | None = option(None, "FOLDER", "Write the kernels there as images that boot.", Path)
