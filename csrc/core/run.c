@@ -198,8 +198,9 @@ static void idle(struct vm *vm)
     board_run_due(b);
 }
 
-static void run_by_turns(struct vm *vm)
+static int run_by_turns(struct vm *vm)
 {
+    board_run_due(vm->board);
     while (!vm_should_stop(vm)) {
         struct vcpu *v = next_runnable(vm);
         if (v)
@@ -207,6 +208,7 @@ static void run_by_turns(struct vm *vm)
         else
             idle(vm);
     }
+    return VMK_OK;
 }
 
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
@@ -215,16 +217,9 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
     vm->run = *run;
     vm->exit = out;
     clock_resume(&vm->board->clock);
-    if (vm->parallel) {
-        int rc = threads_run(vm);
-        if (rc)
-            return rc;
-    } else {
-        board_run_due(vm->board);
-        run_by_turns(vm);
-    }
+    int rc = vm->parallel ? threads_run(vm) : run_by_turns(vm);
     vm->exit = NULL;
-    return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
+    return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : rc;
 }
 
 void vm_stop(struct vm *vm)

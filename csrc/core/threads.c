@@ -112,10 +112,19 @@ static void execute(struct vcpu *v)
     threads_end_run(vm);
 }
 
+/* INIT and SIPI change the engine, which a CPU that has stopped the world may be doing too. */
+static bool runnable(struct vcpu *v)
+{
+    world_enter(v);
+    bool runs = vm_runnable(v);
+    world_leave(v);
+    return runs;
+}
+
 static void take_part(struct vcpu *v)
 {
     while (!v->vm->threads.ending) {
-        if (vm_runnable(v))
+        if (runnable(v))
             execute(v);
         else
             sleep_until_woken(v);
@@ -202,6 +211,19 @@ static void serve(struct vm *vm)
     }
 }
 
+static void join_threads(struct vm *vm)
+{
+    struct vm_threads *t = &vm->threads;
+    pthread_mutex_lock(&vm->world.board);
+    t->dying = true;
+    pthread_cond_broadcast(&t->start);
+    pthread_mutex_unlock(&vm->world.board);
+    for (unsigned i = 0; i < t->made; i++)
+        pthread_join(vm->vcpu[i]->thread, NULL);
+    t->made = 0;
+    t->dying = false;
+}
+
 int threads_run(struct vm *vm)
 {
     struct vm_threads *t = &vm->threads;
@@ -218,18 +240,15 @@ int threads_run(struct vm *vm)
             pthread_cond_wait(&t->done, &vm->world.board);
     }
     pthread_mutex_unlock(&vm->world.board);
+    if (rc)
+        join_threads(vm);
     return rc;
 }
 
 void threads_destroy(struct vm *vm)
 {
     struct vm_threads *t = &vm->threads;
-    pthread_mutex_lock(&vm->world.board);
-    t->dying = true;
-    pthread_cond_broadcast(&t->start);
-    pthread_mutex_unlock(&vm->world.board);
-    for (unsigned i = 0; i < t->made; i++)
-        pthread_join(vm->vcpu[i]->thread, NULL);
+    join_threads(vm);
     pthread_cond_destroy(&t->alert);
     pthread_mutex_destroy(&t->alert_lock);
     pthread_cond_destroy(&t->done);
