@@ -25,7 +25,15 @@ WALL_SECONDS = 120
 """Many times what a boot takes, as other tests run beside this one."""
 ALL_PASSED = 0x10
 ON_SEVERAL = {"cross_cpu_code": 2, "lock_counters": 4, "pte_race": 2, "shared_page": 4, "split_locks": 4}
-ON_ONE = ("exceptions", "mode_switch", "page_cross", "smc_alias", "smc_dualmap", "smc_same_block")
+ON_ONE = (
+    "exceptions",
+    "mode_switch",
+    "page_cross",
+    "rep_strings",
+    "smc_alias",
+    "smc_dualmap",
+    "smc_same_block",
+)
 
 
 def machine(name: str, cpus: int, **options: object) -> Machine:
