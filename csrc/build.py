@@ -12,7 +12,11 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent
-HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_net.h")
+# What C calls in Python; vmm/monitor/ends.py defines it.
+CALLBACKS = """
+extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t len, uint64_t now);
+"""
 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
@@ -104,6 +108,7 @@ def builder() -> FFI:
     ffi = FFI()
     for name in HEADERS:
         ffi.cdef(declarations(CSRC / "include" / name))
+    ffi.cdef(CALLBACKS)
     wrapped = [f"{name}_x86_64" for name in WRAPPED] + WRAPPED_PLAIN
     wraps = [f"-Wl,--wrap={name}" for name in wrapped]
     headers = [path for suffix in ("h", "def") for path in sorted(CSRC.glob(f"**/*.{suffix}"))]

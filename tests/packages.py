@@ -56,6 +56,7 @@ CATALOGUE = {
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("tshark", program="tshark"),
         Package("chromium", program="chromium"),
     )
 }

@@ -102,6 +102,11 @@ void vmk_stop(struct vm *vm)
     vm_stop(vm);
 }
 
+uint64_t vmk_next_event(struct vm *vm)
+{
+    return vm_next_event(vm);
+}
+
 uint64_t vmk_now(struct vm *vm)
 {
     return board_now(vm->board);

@@ -61,6 +61,7 @@ struct board {
     } out[VMK_CHANNELS];
     struct net_port *nic[BOARD_MAX_NICS];         /* net/port.c */
     struct queue_peer *queue_peer[BOARD_MAX_NICS]; /* net/queue_peer.c */
+    bool outside;                  /* frames come in by the host's time: idle no faster than that */
     _Atomic uint32_t frames_out;   /* bit per NIC whose queue_peer has frames */
     const struct board_cpu_ops *cpu;
     void *cpu_ctx;

@@ -152,7 +152,14 @@ static void take_turn(struct vm *vm, struct vcpu *v)
     vm->current = NULL;
 }
 
-/* Real time: sleep until the deadline or a message. */
+static uint64_t host_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Sleep until the deadline or a message. */
 static void wait_real(struct vm *vm, uint64_t until)
 {
     struct board *b = vm->board;
@@ -168,6 +175,16 @@ static void wait_real(struct vm *vm, uint64_t until)
     if (!b->inbox.count)
         pthread_cond_timedwait(&b->inbox.arrived, &b->inbox.lock, &ts);
     pthread_mutex_unlock(&b->inbox.lock);
+}
+
+/* Virtual time, but somebody outside may send: skip no more than the host's clock moved on. A frame that
+ * comes in 20 ms must not find that its guest has timed out. */
+static void wait_outside(struct vm *vm, uint64_t until)
+{
+    uint64_t now = board_now(vm->board), start = host_ns();
+    wait_real(vm, until);
+    uint64_t waited = host_ns() - start;
+    clock_skip_to(&vm->board->clock, until < now + waited ? until : now + waited);
 }
 
 bool vm_all_dead(const struct vm *vm)
@@ -189,10 +206,12 @@ static void idle(struct vm *vm)
     else if (vm_all_dead(vm))
         stop_for(vm, VMK_EXIT_HALTED);
     else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) &&
-             !(real && vm->run.wait_for_input))
+             !(real && vm->run.wait_for_input) && !b->outside)
         stop_for(vm, VMK_EXIT_IDLE);
     else if (real)
         wait_real(vm, until);
+    else if (b->outside)
+        wait_outside(vm, until);
     else
         clock_skip_to(&b->clock, until);
     board_run_due(b);
@@ -220,6 +239,19 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
     int rc = vm->parallel ? threads_run(vm) : run_by_turns(vm);
     vm->exit = NULL;
     return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : rc;
+}
+
+uint64_t vm_next_event(struct vm *vm)
+{
+    uint64_t now = board_now(vm->board);
+    for (unsigned i = 0; i < vm->cpus; i++) {
+        struct vcpu *v = vm->vcpu[i];
+        if (v->state == VCPU_RUNNING || atomic_load(&v->request) || cpu_wakes(v))
+            return now;
+    }
+    uint64_t next = inbox_deadline(&vm->board->inbox);
+    next = next < vm->board->deadline ? next : vm->board->deadline;
+    return next > now ? next : now;
 }
 
 void vm_stop(struct vm *vm)

@@ -71,7 +71,7 @@ static enum vmk_exit_reason idle_reason(struct vm *vm)
     if (vm_all_dead(vm))
         return VMK_EXIT_HALTED;
     bool nothing_due = vm->board->deadline == UINT64_MAX && vm->run.until_time == UINT64_MAX;
-    return nothing_due && !vm->run.wait_for_input ? VMK_EXIT_IDLE : 0;
+    return nothing_due && !vm->run.wait_for_input && !vm->board->outside ? VMK_EXIT_IDLE : 0;
 }
 
 static void sleep_until_woken(struct vcpu *v)

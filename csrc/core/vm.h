@@ -65,6 +65,9 @@ void boot_startup_ipi(struct vcpu *v);
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 
+/* VM time before which no CPU runs and nothing happens, unless it comes from outside. Between runs. */
+uint64_t vm_next_event(struct vm *vm);
+
 /* From any thread: vm_run returns at the next safe point. */
 void vm_stop(struct vm *vm);
 

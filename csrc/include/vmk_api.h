@@ -242,6 +242,9 @@ int vmk_boot(struct vm *vm, const struct vmk_boot *boot);
 int vmk_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *exit);
 void vmk_stop(struct vm *vm);
 uint64_t vmk_now(struct vm *vm);
+/* VM time before which the VM does nothing by itself: now while a CPU runs, UINT64_MAX for never. Between
+ * runs. */
+uint64_t vmk_next_event(struct vm *vm);
 
 /* Guest output: copies up to `size` bytes out and removes them; the number copied. */
 size_t vmk_output(struct vm *vm, uint32_t channel, void *buffer, size_t size);

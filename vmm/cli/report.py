@@ -62,7 +62,15 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "code_invalidations": stats.code_invalidations,
         },
         "srat": _plain(machine.srat._asdict()),
+        "nics": _nics(machine),
     }
+
+
+def _nics(machine: Machine) -> list[dict[str, Any]]:
+    return [
+        {"kind": nic.kind, "target": nic.target, "mac": (nic.mac or b"").hex(":"), **counters._asdict()}
+        for nic, counters in zip(machine.options.nics, machine.nic_counters, strict=True)
+    ]
 
 
 def file_sha256(path: Path) -> str:

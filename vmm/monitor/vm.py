@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
-from vmm.monitor import unpack
+from vmm.monitor import ends, unpack
 from vmm.monitor.backend import Backend
 from vmm.monitor.check import creation_failure, failure
 from vmm.monitor.enums import Channel, DiskKind, Policy
@@ -89,6 +89,10 @@ class Monitor:
         if self._handle is None:
             raise HostError("the virtual machine is closed")
         return self._handle
+
+    def handle(self) -> Any:
+        """The C side's VM, for the other files of this package; HostError once it is closed."""
+        return self._vm()
 
     def _check(self, code: int, doing: str) -> None:
         if code < 0:
@@ -194,6 +198,7 @@ class Monitor:
         run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
+        ends.raise_failure()
         return unpack.exit_of(end)
 
     def stop(self) -> None:
@@ -205,6 +210,10 @@ class Monitor:
     def now(self) -> int:
         """VM time in ns since power-on."""
         return int(lib.vmk_now(self._vm()))
+
+    def next_event(self) -> int:
+        """VM time before which the VM does nothing by itself; `FOREVER` if it never will."""
+        return int(lib.vmk_next_event(self._vm()))
 
     def output(self, channel: Channel) -> bytes:
         """What the guest sent since the last call."""
