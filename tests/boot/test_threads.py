@@ -3,6 +3,7 @@ them from outside, and Linux boots and powers off. VMM_FUZZ=long repeats it all 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.boot import cloud_kernel
 from tests.boot.command import vmm_run
 from tests.guests_build import guest
 from tests.machine.program import ECHO, IDLE, SPIN, program
+from tests.net import linux
+from tests.net.test_guests import http_server
 from vmm import Machine, Outcome
 from vmm.machine.trace import TRACE_NAMES
 from vmm.monitor import TraceEvent
@@ -181,6 +184,18 @@ def test_linux_reboots() -> None:
     options = ("--time", "real", "--smp", "threads", "--cpus", "2", "--timeout", str(WALL_SECONDS))
     end = vmm_run(*cloud_kernel.command(initrd), *options)
     assert "reset" in end.said
+
+
+def test_two_downloads_at_once() -> None:
+    """A NIC's DMA, its interrupts and the host's side of its cable, beside two CPUs that run."""
+    data = hashlib.shake_128(b"file").digest(4 << 20)
+    digest = hashlib.sha256(data).hexdigest()
+    with http_server(data) as port:
+        one = f"wget -q -O - http://10.0.2.2:{port}/ | sha256sum"
+        network = linux.guest(f"{linux.DHCP}{one} & {one} & wait\n")
+        with Machine(**network, nics=["user"], cpus=2, smp="threads", time="real") as vm:
+            vm.run(timeout=WALL_SECONDS).require(Outcome.POWEROFF)
+            assert vm.serial.text.count(digest) == 2, vm.serial.text
 
 
 def test_threads_need_real_time() -> None:
