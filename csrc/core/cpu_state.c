@@ -22,7 +22,8 @@ struct range {
 };
 
 static const struct range ranges[] = {
-    {0, 0, X87_AT, 1}, /* general registers to the x87 control words */
+    {0, 0, 144, 1}, /* general registers, instruction pointer, flags: all of them, between runs */
+    {172, 0, X87_AT - 172, 1}, /* mode bits, segments and control registers to the x87 control words */
     {X87_AT, X87_STRIDE, X87_BYTES, 8},
     {752, 0, 784 - 752, 1},    /* x87 pointers and status */
     {800, 0, XMM_AT - 800, 1}, /* MMX and SSE status, MXCSR */

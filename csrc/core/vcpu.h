@@ -17,6 +17,7 @@
 struct vm;
 struct engine_tlb;
 struct jump_table;
+struct direct;
 
 enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
@@ -40,6 +41,7 @@ struct vcpu_stats {
     uint64_t exception[32];
     uint64_t interrupt[256];
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
+    uint64_t direct_loops;
 };
 
 struct vcpu {
@@ -52,8 +54,10 @@ struct vcpu {
     void *memory_region, *mmio_region;
     struct engine_tlb *tlb;
     struct jump_table *jumps;
+    struct direct *direct;      /* NULL: off */
     enum vcpu_state state;
     uint8_t sipi_vector;
+    uint64_t due;               /* the limit, were it not for samples (engine/direct.c) */
     uint64_t turn_end;          /* icount at which this turn ends */
     bool turn_kept;             /* the last run was cut in the middle of this turn */
     bool nmi_pending;

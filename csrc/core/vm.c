@@ -122,6 +122,7 @@ static int build(struct vm *vm, const struct vmk_config *cfg, char *err, size_t 
         snprintf(err, errlen, "no memory for the scanner's or the SRAT's tables");
         return VMK_ENOMEM;
     }
+    vm->direct = cfg->direct;
     vm->quantum = cfg->quantum ? cfg->quantum : QUANTUM;
     for (unsigned i = 0; i < cfg->cpus; i++)
         if ((rc = add_vcpu(vm, i, err, errlen)))

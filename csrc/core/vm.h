@@ -21,6 +21,7 @@ struct vm {
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
+    uint32_t direct;             /* enum vmk_direct */
     bool sbe_failed;
 
     /* What ends the current vm_run. */

@@ -42,9 +42,9 @@ void cpu_set_limit(struct vcpu *v)
         limit = sooner(limit, v->guest->icount + more);
     }
     limit = sooner(limit, v->turn_end);
-    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
+    engine_set_limit(v, limit);
     if (atomic_load(&v->request) || atomic_load(&vm->stop) || atomic_load(&v->board->inbox.news))
-        __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+        engine_kick(v);
 }
 
 static bool nmi_ready(struct vcpu *v)

@@ -9,6 +9,7 @@
 
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
+#include "engine/direct.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
 #include "engine/private.h"
@@ -57,7 +58,7 @@ void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t unused)
 {
     struct vcpu *v = p;
     (void)unused;
-    if (cpu_safe_point(v))
+    if (!direct_sample(v, CALLER) && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
 }
 

@@ -39,6 +39,11 @@ class RunOptions:
         "Scan before execution: every sensitive instruction traps, only those that must (default), "
         "only what would else be wrong.",
     )
+    direct: str = option(
+        "on",
+        "on|off|eager",
+        "Hot loops run on the host's own processor (default), never, or at first sight; the guest cannot tell.",
+    )
     policy: list[str] = repeated(
         "NAME=native|trap|inline",
         "What SBE does with one instruction, such as WBINVD=inline; vmm insns lists names and what each "
@@ -77,6 +82,7 @@ class RunOptions:
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
             "sbe": self.sbe,
+            "direct": self.direct,
             "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),
             "msr": self.msr,

@@ -36,7 +36,8 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `direct` hot loops on the host's own
+    processor, `on` or `off` (the guest cannot tell), `eager` at the first sight of each; `policies` what becomes of
     single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
     what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
@@ -58,6 +59,7 @@ class Machine:
         cpu: str | None = None,
         time: str = "virtual",
         sbe: str = "adaptive",
+        direct: str = "on",
         policies: Mapping[str, str] = NONE,
         debug_exit: int | None = None,
         msr: str = "fault",
@@ -75,6 +77,7 @@ class Machine:
             cpu=cpu,
             time=time,
             sbe=sbe,
+            direct=direct,
             policies=policies,
             debug_exit=debug_exit,
             msr=msr,

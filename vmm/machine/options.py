@@ -15,7 +15,7 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Profile, TimeMode, TraceKind, cpu_models
+from vmm.monitor import MAX_CPUS, Config, Direct, Profile, TimeMode, TraceKind, cpu_models
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,7 @@ VIRTUAL_RTC = 946_684_800
 
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
+DIRECT = {"on": Direct.ON, "off": Direct.OFF, "eager": Direct.EAGER}
 MSR_POLICIES = {"fault": False, "zero": True}
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -47,6 +48,7 @@ class MachineOptions:
     cpu: str
     time: TimeMode
     sbe: Profile
+    direct: Direct
     policies: tuple[Choice, ...]
     debug_exit: int | None
     msr_ignore: bool
@@ -61,6 +63,7 @@ class MachineOptions:
             cpus=self.cpus,
             time=self.time,
             profile=self.sbe,
+            direct=self.direct,
             cpu_model=list(cpu_models()).index(self.cpu),
             rtc_epoch=self.rtc,
             msr_ignore=self.msr_ignore,
@@ -93,6 +96,7 @@ def check_options(
     cpu: str | None = None,
     time: str = "virtual",
     sbe: str = "adaptive",
+    direct: str = "on",
     policies: Mapping[str, str] = NONE,
     debug_exit: int | None = None,
     msr: str = "fault",
@@ -112,6 +116,7 @@ def check_options(
         cpu=_cpu_model(cpu),
         time=mode,
         sbe=_choice("SBE profile", sbe, PROFILES),
+        direct=_choice("direct execution", direct, DIRECT),
         policies=check_policies(policies),
         debug_exit=_port(debug_exit),
         msr_ignore=_choice("policy for MSRs", msr, MSR_POLICIES),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    Direct,
     ExitReason,
     NicModel,
     Policy,
@@ -42,6 +43,7 @@ __all__ = [
     "Channel",
     "Config",
     "CpuMode",
+    "Direct",
     "Exit",
     "ExitReason",
     "Library",

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from vmm.monitor.enums import CpuMode, ExitReason, NicModel, Policy, Profile, Request, TimeMode, TraceKind
+from vmm.monitor.enums import (
+    CpuMode,
+    Direct,
+    ExitReason,
+    NicModel,
+    Policy,
+    Profile,
+    Request,
+    TimeMode,
+    TraceKind,
+)
 
 REGISTER_NAMES = (
     *("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"),
@@ -36,6 +46,7 @@ class Config(NamedTuple):
     cpus: int = 1
     time: TimeMode = TimeMode.VIRTUAL
     profile: Profile = Profile.ADAPTIVE
+    direct: Direct = Direct.ON
     cpu_model: int = 0
     rtc_epoch: int = 0
     quantum: int = 0
@@ -141,6 +152,7 @@ class Stats(NamedTuple):
     tlb_flushes: int
     blocks: int
     code_invalidations: int
+    direct_loops: int
     mmio: int
     unclaimed_reads: int
     unclaimed_writes: int

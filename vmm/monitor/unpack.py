@@ -26,7 +26,7 @@ _STATES = ("running", "halted", "waits for SIPI")
 _MODE_BITS = (16, 32, 64, 16)
 _COUNTERS = (
     *("instructions", "vm_ns", "nmis", "engine_entries", "safe_points", "tlb_fills", "tlb_flushes"),
-    *("blocks", "code_invalidations", "mmio", "unclaimed_reads", "unclaimed_writes"),
+    *("blocks", "code_invalidations", "direct_loops", "mmio", "unclaimed_reads", "unclaimed_writes"),
     *("sbe_blocks", "sbe_clean", "sbe_instructions", "sbe_candidates", "sbe_sites"),
 )
 

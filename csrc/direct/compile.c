@@ -1,0 +1,333 @@
+/* From the blocks of a loop to host code.
+ *
+ * Owns which guest register is where, the blocks' order and their ends, the exact count at each block start,
+ * and the ways in and out. Code runs in the frame of the engine's generated code and keeps its conventions:
+ * RBP is the guest's state, the way out asks the engine where to go and jumps there. Between blocks the
+ * guest's flags are saved in RAX; everything else it needs is in the registers of `map`. */
+#include <string.h>
+
+#include "direct/compiler.h"
+
+static const uint8_t pool[HOST_POOL] = {H_RCX, H_RDX, H_RBX, H_RSI, H_RDI, 8, 9, 10, 11, 12, 13};
+
+static void count_use(struct compiler *c, unsigned *uses, uint8_t reg)
+{
+    if (reg == NO_REG)
+        return;
+    uses[reg]++;
+    c->used |= (uint16_t)(1u << reg);
+}
+
+static void written(struct compiler *c, uint8_t reg)
+{
+    c->written |= (uint16_t)(1u << reg);
+}
+
+#define MUST 0x10000u /* more uses than a loop can have */
+
+static void count_uses(struct compiler *c, unsigned *uses)
+{
+    for (unsigned k = 0; k < c->loop->insns; k++) {
+        const struct insn *i = &c->insn[k];
+        if (i->bits & (FORM_REG_R | FORM_REG_W))
+            count_use(c, uses, i->reg);
+        if (i->bits & FORM_REG_W)
+            written(c, i->reg);
+        if (!i->mem && i->rm != NO_REG)
+            count_use(c, uses, i->rm);
+        if (!i->mem && i->rm != NO_REG && i->bits & FORM_RM_W)
+            written(c, i->rm);
+        if (i->mem) {
+            count_use(c, uses, i->base);
+            count_use(c, uses, i->index);
+        }
+        if (i->by_cl)
+            uses[RCX] += MUST;
+        if (i->op == OP_GROUP3 && i->effect == EFFECT_MUL) {
+            count_use(c, uses, RAX);
+            count_use(c, uses, RDX);
+            uses[RDX] += MUST;
+            written(c, RAX);
+            written(c, RDX);
+        }
+    }
+}
+
+static bool in_pool(uint8_t reg)
+{
+    for (unsigned k = 0; k < HOST_POOL; k++)
+        if (pool[k] == reg)
+            return true;
+    return false;
+}
+
+/* The most used get a host register: their own, where that is one of the pool. */
+static void allocate(struct compiler *c)
+{
+    unsigned uses[16] = {0};
+    uint16_t taken = 0, chosen = 0;
+    memset(c->map, NO_REG, sizeof(c->map));
+    count_uses(c, uses);
+    for (unsigned n = 0; n < HOST_POOL; n++) {
+        unsigned best = 16;
+        for (unsigned g = 0; g < 16; g++)
+            if (uses[g] && !(chosen >> g & 1) && (best == 16 || uses[g] > uses[best]))
+                best = g;
+        if (best == 16)
+            break;
+        chosen |= (uint16_t)(1u << best);
+    }
+    for (unsigned g = 0; g < 16; g++) {
+        if (chosen >> g & 1 && in_pool((uint8_t)g)) {
+            c->map[g] = (uint8_t)g;
+            taken |= (uint16_t)(1u << g);
+        }
+    }
+    unsigned next = 0;
+    for (unsigned g = 0; g <= 16; g++) { /* 16: the count, if there is a register left for it */
+        if (g < 16 && (!(chosen >> g & 1) || c->map[g] != NO_REG))
+            continue;
+        while (next < HOST_POOL && taken >> pool[next] & 1)
+            next++;
+        uint8_t reg = next < HOST_POOL ? pool[next++] : NO_REG;
+        if (g < 16)
+            c->map[g] = reg;
+        else
+            c->icount = reg;
+    }
+}
+
+void call_routine(struct compiler *c, uintptr_t routine)
+{
+    asm_patch(&c->a, asm_near_call(&c->a), routine);
+}
+
+static struct operand state(size_t field)
+{
+    return at(STATE, (int32_t)field);
+}
+
+/* Everything that may have changed, to the guest's state. Clobbers RAX and TEMP. */
+static void spill_routine(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    c->spill = asm_here(a);
+    for (unsigned g = 0; g < 16; g++)
+        if (c->map[g] != NO_REG && c->written >> g & 1)
+            asm_store(a, 8, guest_reg((uint8_t)g), c->map[g]);
+    if (c->icount != NO_REG)
+        asm_store(a, 8, state(offsetof(struct guest, icount)), c->icount);
+    asm_mov(a, 4, TEMP, FLAGS);
+    asm_shift(a, 5, 4, TEMP, 8);
+    asm_group1(a, 4, 4, in_reg(TEMP), FLAGS_ARITH & 0xff);
+    asm_group1(a, 4, 4, in_reg(FLAGS), 1);
+    asm_shift(a, 4, 4, FLAGS, 11);
+    asm_modrm(a, 0x0b, 4, FLAGS, in_reg(TEMP));
+    asm_store(a, 8, state(offsetof(struct guest, cc_src)), FLAGS);
+    asm_constant(a, TEMP, CC_OP_EFLAGS);
+    asm_store(a, 4, state(offsetof(struct guest, cc_op)), TEMP);
+    asm_byte(a, 0xc3);
+}
+
+static void reload_routine(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    c->reload = asm_here(a);
+    for (unsigned g = 0; g < 16; g++)
+        if (c->map[g] != NO_REG)
+            asm_load(a, 8, c->map[g], guest_reg((uint8_t)g));
+    if (c->icount != NO_REG)
+        asm_load(a, 8, c->icount, state(offsetof(struct guest, icount)));
+    asm_load(a, 4, FLAGS, state(offsetof(struct guest, cc_src)));
+    asm_mov(a, 4, TEMP, FLAGS);
+    asm_shift(a, 5, 4, FLAGS, 11);
+    asm_group1(a, 4, 4, in_reg(FLAGS), 1);
+    asm_shift(a, 4, 4, TEMP, 8);
+    asm_modrm(a, 0x0b, 4, FLAGS, in_reg(TEMP));
+    asm_byte(a, 0xc3);
+}
+
+/* `leave`: guest->rip is set; to the block there, or the engine's main loop. */
+static void routines(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    const uint8_t jmp_rax[] = {0xff, 0xe0};
+    spill_routine(c);
+    reload_routine(c);
+    c->leave = asm_here(a);
+    asm_mov(a, 8, H_RDI, STATE);
+    asm_call(a, c->host->next_block);
+    asm_bytes(a, jmp_rax, sizeof(jmp_rax));
+}
+
+static void enter(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    c->loop->entry = (const void *)asm_here(a);
+    asm_group1(a, 7, 4, state(offsetof(struct guest, cc_op)), CC_OP_EFLAGS);
+    uint8_t *known = asm_jump_if(a, IF_E);
+    asm_mov(a, 8, H_RDI, STATE);
+    asm_call(a, (const void *)c->host->flags);
+    asm_patch_here(a, known);
+    call_routine(c, c->reload);
+    access_forget_sites(c);
+}
+
+static struct stub *new_stub(struct compiler *c, int kind, uint8_t *from, uint64_t pc)
+{
+    struct stub *s = &c->stub[c->stubs++];
+    *s = (struct stub){.kind = kind, .from = from, .pc = pc};
+    return s;
+}
+
+/* As count.c has it for the engine's blocks: below the limit, then all of the block's instructions. */
+static void count_block(struct compiler *c, const struct direct_block *b)
+{
+    struct assembler *a = &c->a;
+    bool kept = c->icount != NO_REG;
+    uint8_t count = kept ? c->icount : TEMP;
+    if (!kept)
+        asm_load(a, 8, TEMP, state(offsetof(struct guest, icount)));
+    asm_modrm(a, 0x3b, 8, count, state(offsetof(struct guest, limit)));
+    struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_AE), b->pc);
+    if (!kept)
+        s->back = 0;
+    asm_group1(a, 0, 8, kept ? in_reg(count) : state(offsetof(struct guest, icount)), b->n);
+    s->behind = asm_here(a);
+}
+
+static void one_insn(struct compiler *c, const struct direct_block *b, unsigned k)
+{
+    const struct insn *i = &c->insn[k];
+    struct stub *s = NULL;
+    if (insn_access(i)) {
+        struct direct_access *access = &c->loop->access[c->loop->accesses++];
+        *access = (struct direct_access){.loop = c->loop,
+                                         .pc = i->pc,
+                                         .undone = b->first + b->n - k,
+                                         .size = i->rm_size,
+                                         .block = (uint8_t)(b - c->loop->block)};
+        flags_save(c);
+        s = new_stub(c, STUB_ACCESS, NULL, i->pc);
+        s->access = access;
+        access_check(c, i, s);
+    }
+    flags_before(c, i, c->needed[k]);
+    rename_insn(c, i);
+    if (s)
+        s->behind = asm_here(&c->a);
+    flags_after(c, i, c->needed[k]);
+}
+
+static void edge(struct compiler *c, uint8_t *from, int16_t block, uint64_t pc)
+{
+    if (block < 0)
+        new_stub(c, STUB_EXIT, from, pc);
+    else
+        c->jump[c->jumps++] = (struct jump){from, block};
+}
+
+/* The block's jump, its flags saved for wherever it leads. */
+static void end_block(struct compiler *c, const struct direct_block *b)
+{
+    const struct insn *i = &c->insn[b->first + b->n - 1];
+    flags_save(c);
+    if (i->op == OP_JCC) {
+        flags_make_live(c, insn_reads_of(i));
+        edge(c, asm_jump_if(&c->a, i->cond), b->taken, i->target);
+        if (b->next != b - c->loop->block + 1)
+            edge(c, asm_jump(&c->a), b->next, i->pc + i->len);
+    } else if (b->taken != b - c->loop->block + 1) {
+        edge(c, asm_jump(&c->a), b->taken, i->target);
+    }
+}
+
+static void one_block(struct compiler *c, unsigned n)
+{
+    const struct direct_block *b = &c->loop->block[n];
+    c->block_at[n] = asm_here(&c->a);
+    c->flags = (struct flags_state){.saved = true};
+    count_block(c, b);
+    for (unsigned k = b->first; k < b->first + b->n - 1u; k++)
+        one_insn(c, b, k);
+    end_block(c, b);
+}
+
+static void set_rip(struct compiler *c, uint64_t pc)
+{
+    asm_constant(&c->a, TEMP, pc);
+    asm_store(&c->a, 8, state(offsetof(struct guest, rip)), TEMP);
+}
+
+static void exit_stub(struct compiler *c, const struct stub *s)
+{
+    asm_patch_here(&c->a, s->from);
+    call_routine(c, c->spill);
+    set_rip(c, s->pc);
+    asm_patch(&c->a, asm_jump(&c->a), c->leave);
+}
+
+static void limit_stub(struct compiler *c, const struct stub *s, const struct direct_block *b)
+{
+    struct assembler *a = &c->a;
+    const uint8_t test_al[] = {0x84, 0xc0};
+    asm_patch_here(a, s->from);
+    call_routine(c, c->spill);
+    set_rip(c, s->pc);
+    asm_mov(a, 8, H_RDI, STATE);
+    asm_constant(a, H_RSI, (uintptr_t)c->loop);
+    asm_call(a, (const void *)c->host->limit);
+    asm_bytes(a, test_al, sizeof(test_al));
+    asm_patch(a, asm_jump_if(a, IF_NE), c->leave);
+    call_routine(c, c->reload);
+    asm_group1(a, 0, 8, c->icount != NO_REG ? in_reg(c->icount) : state(offsetof(struct guest, icount)), b->n);
+    asm_patch(a, asm_jump(a), s->behind);
+}
+
+static const struct direct_block *block_of(const struct compiler *c, uint64_t pc)
+{
+    const struct direct_block *b = c->loop->block;
+    while (b->pc != pc)
+        b++;
+    return b;
+}
+
+static void all_stubs(struct compiler *c)
+{
+    access_find_routines(c);
+    for (unsigned n = 0; n < c->stubs; n++) {
+        const struct stub *s = &c->stub[n];
+        if (s->kind == STUB_ACCESS)
+            access_stub(c, s);
+        else if (s->kind == STUB_EXIT)
+            exit_stub(c, s);
+        else
+            limit_stub(c, s, block_of(c, s->pc));
+    }
+}
+
+bool direct_compile(struct direct_loop *loop, const struct insn *insn, const struct direct_host *host,
+                    struct direct_room *room)
+{
+    static _Thread_local struct compiler compiler;
+    struct compiler *c = &compiler;
+    memset(c, 0, sizeof(*c));
+    c->a = (struct assembler){room->write, room->end, room->shift, false};
+    c->loop = loop;
+    c->host = host;
+    c->insn = insn;
+    allocate(c);
+    flags_find_needed(c);
+    routines(c);
+    for (unsigned n = 0; n < loop->blocks; n++)
+        one_block(c, n);
+    for (unsigned n = 0; n < c->jumps; n++)
+        asm_patch(&c->a, c->jump[n].from, c->block_at[c->jump[n].block]);
+    all_stubs(c);
+    enter(c);
+    asm_patch(&c->a, asm_jump(&c->a), c->block_at[0]);
+    if (c->a.full)
+        return false;
+    room->write = c->a.p;
+    return true;
+}

@@ -1,0 +1,414 @@
+/* Direct execution: finding hot loops, entering them, and serving what their code leaves to us.
+ *
+ * A second tier above the engine's translation: guest and host speak the same instruction set, and a hot loop
+ * of ordinary instructions runs nearly as it is (direct/compile.c). Loops are found by samples, taken every
+ * so many instructions at the check that each block begins with. The engine's block at the loop's start is
+ * overwritten with a jump to the compiled loop; there is no other hook, and a loop leaves through the
+ * engine's own look-up of the next block.
+ *
+ * None of it may show. Blocks, and so the places where interrupts can come, are the engine's; instructions
+ * count as there; the TLB is filled by the same accesses in the same order; every fault has the same state.
+ * Leaves out: code that changes itself while it runs in a loop (its page is left to the engine). */
+#define _GNU_SOURCE /* memfd_create */
+#include "engine/direct.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/vcpu.h"
+#include "core/vm.h"
+#include "cpu/cpu.h"
+#include "direct/find.h"
+#include "engine/engine.h"
+#include "engine/private.h"
+#include "engine/tlb.h"
+#include "engine/walk.h"
+#include "mem/ram.h"
+
+#define CODE_BYTES (8u << 20)
+#define DATA_BYTES (1u << 20)
+#define LOOPS 1024u
+#define PERIOD 4093u /* instructions between samples: prime, not to keep step with a loop */
+#define HEADS 1024u
+#define HOT 2u
+#define RETRY 64u
+#define BANNED 4096u
+#define JUMP_BYTES 5
+#define NEAR_ENOUGH (1ll << 30)
+
+/* A block that was seen when a sample was due. */
+struct head {
+    uint64_t pc;
+    uint32_t hits, tries;
+};
+
+struct direct {
+    struct direct_host host[MMU_MODES];
+    uint8_t *code, *alias, *data;   /* run here, written there; the loops' data */
+    struct direct_room room;
+    uint8_t *data_next;
+    struct direct_loop *loop[LOOPS];
+    unsigned loops;
+    struct direct_loop *running;    /* whose access or safe point is being served */
+    unsigned undone;
+    uint64_t sample_at, period;
+    unsigned hot;
+    bool off;
+    struct head head[HEADS];
+    uint64_t banned[BANNED / 64];   /* hashed pages that write to themselves */
+};
+
+static struct vcpu *owner(struct guest *g)
+{
+    return UC_OWNER(g->uc);
+}
+
+/* ---- what compiled code calls */
+
+static void forget_sites(struct direct_loop *l)
+{
+    for (unsigned n = 0; n < l->sites; n++)
+        l->data->site[n].limit = 0;
+}
+
+static void current_flags(struct guest *g)
+{
+    g->cc_src = helper_read_eflags_x86_64(g) & FLAGS_ARITH;
+    g->cc_op = CC_OP_EFLAGS;
+}
+
+static void begin_access(struct vcpu *v, const struct direct_access *a)
+{
+    v->guest->rip = a->pc;
+    v->direct->undone = a->undone;
+    v->direct->running = a->loop;
+}
+
+static void end_access(struct vcpu *v, const struct direct_access *a)
+{
+    v->direct->undone = 0;
+    v->direct->running = NULL;
+    forget_sites(a->loop);
+}
+
+static void load(struct guest *g, uint64_t va, const struct direct_access *a)
+{
+    struct vcpu *v = owner(g);
+    a->loop->data->va = va;
+    begin_access(v, a);
+    a->loop->data->value = engine_load(v, va, a->size, 0);
+    end_access(v, a);
+}
+
+static bool in_block(struct vcpu *v, uint64_t va, const struct direct_access *a)
+{
+    const struct direct_block *b = &a->loop->block[a->block];
+    uint64_t gpa, at;
+    if (!walk_peek(v, va, &gpa))
+        return false;
+    at = ram_read_offset(v->board, gpa);
+    return at >> PAGE_SHIFT == a->loop->page && (at - b->pc) % PAGE_SIZE < b->bytes;
+}
+
+/* A store into its own block: the engine starts a block at the storing instruction, and so does this. */
+static void store(struct guest *g, const struct direct_access *a)
+{
+    struct vcpu *v = owner(g);
+    struct direct_data *data = a->loop->data;
+    begin_access(v, a);
+    for (unsigned k = 0; k < a->size; k++) {
+        if (in_block(v, data->va + k, a)) {
+            g->icount -= a->undone;
+            v->direct->banned[a->loop->page % BANNED / 64] |= 1ull << a->loop->page % 64;
+            direct_page_changed(v, a->loop->page);
+            end_access(v, a);
+            engine_resume_at(v);
+        }
+    }
+    engine_store(v, data->va, a->size, data->value, 0);
+    end_access(v, a);
+}
+
+static bool only_a_sample(struct vcpu *v)
+{
+    struct direct *d = v->direct;
+    uint64_t limit = v->guest->limit;
+    if (!limit || v->guest->icount >= v->due)
+        return false;
+    d->sample_at = v->guest->icount + d->period;
+    uint64_t next = v->due < d->sample_at ? v->due : d->sample_at;
+    /* Not over a kick that comes now. */
+    __atomic_compare_exchange_n(&v->guest->limit, &limit, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+/* True: leave the loop. One whose code changed is left at the first block start behind the change, as blocks
+ * that are void are. */
+static bool at_limit(struct guest *g, struct direct_loop *l)
+{
+    struct vcpu *v = owner(g);
+    if (l->dropped)
+        return true;
+    if (only_a_sample(v))
+        return false;
+    v->direct->running = l;
+    bool leave = cpu_safe_point(v);
+    v->direct->running = NULL;
+    if (leave)
+        engine_resume_at(v);
+    forget_sites(l);
+    if (l->dropped)
+        engine_kick(v);
+    return false;
+}
+
+unsigned direct_undone(struct vcpu *v)
+{
+    unsigned undone = v->direct ? v->direct->undone : 0;
+    if (undone) {
+        v->direct->undone = 0;
+        forget_sites(v->direct->running);
+        v->direct->running = NULL;
+    }
+    return undone;
+}
+
+/* ---- life of a loop */
+
+static void unpatch(struct direct_loop *l)
+{
+    if (l->patched)
+        memcpy(l->patched, l->original, JUMP_BYTES);
+    l->patched = NULL;
+}
+
+static void drop(struct vcpu *v, struct direct_loop *l)
+{
+    unpatch(l);
+    l->dropped = true;
+    if (l == v->direct->running)
+        engine_kick(v);
+}
+
+void direct_page_changed(struct vcpu *v, uint64_t page)
+{
+    struct direct *d = v->direct;
+    for (unsigned n = 0; d && n < d->loops; n++)
+        if (d->loop[n]->page == page && !d->loop[n]->dropped)
+            drop(v, d->loop[n]);
+}
+
+/* The places that were patched are the engine's new code by now. */
+void direct_forget_all(struct vcpu *v)
+{
+    struct direct *d = v->direct;
+    for (unsigned n = 0; d && n < d->loops; n++) {
+        d->loop[n]->patched = NULL;
+        drop(v, d->loop[n]);
+    }
+}
+
+/* Not while a loop runs: from a sample only. */
+static void start_afresh(struct direct *d)
+{
+    for (unsigned n = 0; n < d->loops; n++) {
+        unpatch(d->loop[n]);
+        free(d->loop[n]);
+    }
+    d->loops = 0;
+    d->room = (struct direct_room){d->alias, d->alias + CODE_BYTES, d->code - d->alias};
+    d->data_next = d->data;
+    memset(d->head, 0, sizeof(d->head));
+}
+
+/* Code and data near the engine's code; the code is writable through a second mapping only. */
+static bool map_room(struct direct *d, const uint8_t *near)
+{
+    int fd = memfd_create("vmm direct execution", MFD_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool sized = ftruncate(fd, CODE_BYTES) == 0;
+    void *room = mmap((void *)(((uintptr_t)near & ~0xfffffull) + NEAR_ENOUGH / 2), CODE_BYTES + DATA_BYTES,
+                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *alias = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    bool ok = sized && room != MAP_FAILED && alias != MAP_FAILED &&
+              mmap(room, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) == room;
+    close(fd);
+    d->code = room == MAP_FAILED ? NULL : room;
+    d->alias = alias == MAP_FAILED ? NULL : alias;
+    int64_t distance = d->code - near;
+    if (!ok || distance > NEAR_ENOUGH || distance < -NEAR_ENOUGH)
+        return false;
+    d->data = d->code + CODE_BYTES;
+    start_afresh(d);
+    return true;
+}
+
+static void patch(struct direct_loop *l, uint8_t *code)
+{
+    int32_t distance = (int32_t)((const uint8_t *)l->entry - (code + JUMP_BYTES));
+    memcpy(l->original, code, JUMP_BYTES);
+    l->patched = code;
+    code[0] = 0xe9;
+    memcpy(code + 1, &distance, sizeof(distance));
+}
+
+/* ---- finding loops */
+
+void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g);
+#define NOT_IN_LOOPS (FLAG_TF | FLAG_RF | FLAG_VM | HF_INHIBIT)
+#define CF_CLUSTER 0xff000000u /* part of every block's key */
+struct tb *tb_htable_lookup_x86_64(void *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, uint32_t cf_mask);
+
+struct search {
+    struct vcpu *v;
+    const struct tb *first;
+};
+
+static bool is_block(void *ctx, uint64_t pc, unsigned bytes, unsigned insns)
+{
+    const struct search *s = ctx;
+    const struct tb *tb = tb_htable_lookup_x86_64(s->v->cpu, pc, 0, s->first->flags, s->first->cflags);
+    return tb && tb->size == bytes && tb->icount == insns && tb->page[1] == UINT64_MAX;
+}
+
+static enum mmu_mode mode_of(uint32_t flags)
+{
+    if ((flags & HF_CPL) == 3)
+        return MMU_USER;
+    return !(flags & HF_SMAP) || flags & FLAG_AC ? MMU_KERNEL : MMU_KERNEL_SMAP;
+}
+
+static bool may_begin(struct vcpu *v, const struct tb *tb)
+{
+    uint64_t offset, page = tb->page[0] >> PAGE_SHIFT;
+    bool global;
+    if (!(tb->flags & HF_CS64) || tb->flags & NOT_IN_LOOPS || tb->cs_base || tb->cflags & ~CF_CLUSTER ||
+        tb->page[1] != UINT64_MAX || v->direct->banned[page % BANNED / 64] >> page % 64 & 1)
+        return false;
+    /* The look-ups of blocks must find the page in the TLB: a fill would show. */
+    return tlb_find_code(v, tb->pc, &offset, &global) && offset >> PAGE_SHIFT == page;
+}
+
+static bool compile(struct vcpu *v, const struct tb *tb, struct direct_loop *l)
+{
+    static _Thread_local struct insn insn[DIRECT_INSNS];
+    struct direct *d = v->direct;
+    struct search search = {v, tb};
+    struct direct_code code = {.va = tb->pc & ~(PAGE_SIZE - 1),
+                               .bytes = v->board->ram.host + tb->page[0],
+                               .is_block = is_block,
+                               .ctx = &search};
+    if (!direct_find(&code, tb->pc, l, insn))
+        return false;
+    l->page = tb->page[0] >> PAGE_SHIFT;
+    l->data = (struct direct_data *)d->data_next;
+    if (!direct_compile(l, insn, &d->host[mode_of(tb->flags)], &d->room))
+        return false;
+    d->data_next += sizeof(*l->data);
+    return true;
+}
+
+static void promote(struct vcpu *v, struct tb *tb)
+{
+    struct direct *d = v->direct;
+    if (!d->code && !map_room(d, tb->code)) {
+        d->off = true;
+        return;
+    }
+    if (d->loops == LOOPS || d->room.end - d->room.write < CODE_BYTES / 16 ||
+        d->data_next + sizeof(struct direct_data) > d->data + DATA_BYTES)
+        start_afresh(d);
+    struct direct_loop *l = calloc(1, sizeof(*l));
+    if (!l)
+        return;
+    if (!compile(v, tb, l)) {
+        free(l);
+        return;
+    }
+    d->loop[d->loops++] = l;
+    v->stats.direct_loops++;
+    patch(l, tb->code);
+}
+
+/* Hot: seen twice. A block whose loop cannot be compiled is tried again, rarely: the engine may know more of
+ * its blocks by then. */
+static bool is_hot(struct direct *d, uint64_t pc)
+{
+    struct head *h = &d->head[(pc ^ pc >> 12) % HEADS];
+    if (h->pc != pc)
+        *h = (struct head){.pc = pc};
+    if (++h->hits < (h->tries ? RETRY << h->tries : d->hot) || h->tries > 6)
+        return false;
+    h->hits = 0;
+    h->tries++;
+    return true;
+}
+
+bool direct_sample(struct vcpu *v, uintptr_t ra)
+{
+    struct direct *d = v->direct;
+    if (!d || !only_a_sample(v))
+        return false;
+    struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, ra);
+    if (!d->off && tb && may_begin(v, tb) && is_hot(d, tb->pc))
+        promote(v, tb);
+    return true;
+}
+
+void engine_set_limit(struct vcpu *v, uint64_t limit)
+{
+    struct direct *d = v->direct;
+    v->due = limit;
+    if (d) {
+        if (d->sample_at <= v->guest->icount)
+            d->sample_at = v->guest->icount + d->period;
+        limit = limit < d->sample_at || d->off ? limit : d->sample_at;
+    }
+    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
+}
+
+int direct_create(struct vcpu *v)
+{
+    if (v->vm->direct == VMK_DIRECT_OFF)
+        return VMK_OK;
+    struct direct *d = calloc(1, sizeof(*d));
+    if (!d)
+        return VMK_ENOMEM;
+    v->direct = d;
+    d->period = v->vm->direct == VMK_DIRECT_EAGER ? 1 : PERIOD;
+    d->hot = v->vm->direct == VMK_DIRECT_EAGER ? 1 : HOT;
+    for (unsigned m = 0; m < MMU_MODES; m++)
+        d->host[m] = (struct direct_host){
+            .quirks = direct_find_quirks(),
+            .tlb_table = (int32_t)((char *)&CPU_TLB_FAST(v->cpu)[m].table - (char *)v->guest),
+            .tlb_entries = (uint32_t)(CPU_TLB_FAST(v->cpu)[m].mask / sizeof(struct tlb_entry)) + 1,
+            .tlb_shift = 6,
+            .tlb_read = offsetof(struct tlb_entry, read),
+            .tlb_write = offsetof(struct tlb_entry, write),
+            .tlb_addend = offsetof(struct tlb_entry, addend),
+            .next_block = (const void *)__wrap_helper_lookup_tb_ptr_x86_64,
+            .flags = current_flags,
+            .load = load,
+            .store = store,
+            .limit = at_limit,
+        };
+    return VMK_OK;
+}
+
+void direct_destroy(struct vcpu *v)
+{
+    struct direct *d = v->direct;
+    if (!d)
+        return;
+    for (unsigned n = 0; n < d->loops; n++)
+        free(d->loop[n]);
+    if (d->code)
+        munmap(d->code, CODE_BYTES + DATA_BYTES);
+    if (d->alias)
+        munmap(d->alias, CODE_BYTES);
+    free(d);
+    v->direct = NULL;
+}
