@@ -2,7 +2,7 @@
  * registers.
  *
  * The engine's register file also has scratch space: upper halves of vector registers that nothing can read,
- * padding behind the x87 registers, temporaries. Those hold whatever was on the host's stack, and two equal
+ * padding behind the x87 registers, temporaries, the flags' lazy form. Those hold whatever was on the host's stack, and two equal
  * runs differ there. */
 #include "core/cpu_state.h"
 
@@ -29,7 +29,8 @@ static const struct range ranges[] = {
     {800, 0, XMM_AT - 800, 1}, /* MMX and SSE status, MXCSR */
     {XMM_AT, XMM_STRIDE, XMM_BYTES, 16},
     {4800, 0, 4880 - 4800, 1}, /* SYSENTER and SYSCALL registers, retired instructions */
-    {4896, 0, 5464 - 4896, 1}, /* TSC_AUX to the debug registers; behind them are host pointers */
+    {4896, 0, 5392 - 4896, 1}, /* TSC_AUX to the error code; then where a software interrupt returns to */
+    {5400, 0, 5464 - 5400, 1}, /* debug registers; behind them are host pointers */
 };
 
 #define OWN_WORDS 7

@@ -287,6 +287,8 @@ static bool is_fit(struct insn *i, uint8_t rex)
         return false;
     if ((op == OP_SHIFT_IMM || op == OP_SHIFT_IMM8 || op == OP_SHIFT_CL) && !shift_is_fit(i))
         return false;
+    if (i->mem && (op & ~0xf) == (OP_0F | 0x90))
+        return false; /* where the store faults, the engine has lost the flags already */
     if (i->bits & FORM_END && i->size == 2)
         return false; /* processors disagree about 66 before a jump */
     if (!i->mem && i->bits & (FORM_RM_R | FORM_RM_W) && high_byte(i->rm_size, i->rm, rex))

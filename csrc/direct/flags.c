@@ -24,7 +24,13 @@ void flags_find_needed(struct compiler *c)
     }
 }
 
-static void lahf(struct assembler *a) { asm_byte(a, 0x9f); }
+/* The constant first: both instructions write parts of RAX, which processors that do not rename parts would
+ * make wait for what was saved before. */
+static void lahf(struct assembler *a)
+{
+    asm_constant(a, FLAGS, 0);
+    asm_byte(a, 0x9f);
+}
 static void sahf(struct assembler *a) { asm_byte(a, 0x9e); }
 
 static void clear_saved_af(struct assembler *a)
@@ -89,9 +95,10 @@ void flags_before(struct compiler *c, const struct insn *i, bool needed)
 {
     if (insn_reads_flags(i))
         flags_make_live(c, insn_reads_of(i));
-    if (i->by_cl && needed)
+    if (i->by_cl && needed) {
         flags_save(c); /* a count of 0 changes nothing */
-    else if (insn_writes_some_flags(i) && needed)
+        asm_store(&c->a, 8, near(&c->loop->data->value), H_RCX); /* which may be what is shifted */
+    } else if (insn_writes_some_flags(i) && needed)
         flags_make_live(c, false);
 }
 
@@ -119,7 +126,7 @@ static void after_multiply(struct compiler *c, const struct insn *i)
     const uint8_t or_ah_al[] = {0x08, 0xc4};
     asm_set(a, IF_B, FLAGS);
     asm_group1(a, 7, i->size, product, 0); /* cmp with 0: as TEST, and AF is 0 */
-    lahf(a);
+    asm_byte(a, 0x9f);
     asm_bytes(a, or_ah_al, sizeof(or_ah_al));
     saved_only(c);
 }
@@ -151,7 +158,7 @@ static void after_shift_by_cl(struct compiler *c, const struct insn *i)
     asm_mov(a, 4, ADDRESS, FLAGS);
     live_only(c, true, left ? OF_SF_XOR_CF : arithmetic ? OF_ZERO : OF_RIGHT);
     flags_save(c);
-    asm_mov(a, 4, TEMP, H_RCX);
+    asm_load(a, 4, TEMP, near(&c->loop->data->value));
     asm_group1(a, 4, 4, in_reg(TEMP), mask);
     asm_modrm(a, OP_0F | 0x44, 4, FLAGS, in_reg(ADDRESS)); /* cmove */
     if (!left && !arithmetic) { /* by more than 1: OF is 0; the old flags stay where the count is 0 */
