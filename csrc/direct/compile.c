@@ -190,8 +190,6 @@ static void count_block(struct compiler *c, const struct direct_block *b)
         asm_load(a, 8, TEMP, state(offsetof(struct guest, icount)));
     asm_modrm(a, 0x3b, 8, count, state(offsetof(struct guest, limit)));
     struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_AE), b->pc);
-    if (!kept)
-        s->back = 0;
     asm_group1(a, 0, 8, kept ? in_reg(count) : state(offsetof(struct guest, icount)), b->n);
     s->behind = asm_here(a);
 }
@@ -219,27 +217,26 @@ static void one_insn(struct compiler *c, const struct direct_block *b, unsigned 
     flags_after(c, i, c->needed[k]);
 }
 
-static void edge(struct compiler *c, uint8_t *from, int16_t block, uint64_t pc)
+static void edge(struct compiler *c, uint8_t *from, const struct direct_block *b, unsigned jump, uint64_t pc)
 {
-    if (block < 0)
-        new_stub(c, STUB_EXIT, from, pc);
+    if (b->to[jump] < 0)
+        new_stub(c, STUB_EXIT, from, pc)->out = b->out[jump];
     else
-        c->jump[c->jumps++] = (struct jump){from, block};
+        c->jump[c->jumps++] = (struct jump){from, b->to[jump]};
 }
 
 /* The block's jump, its flags saved for wherever it leads. */
 static void end_block(struct compiler *c, const struct direct_block *b)
 {
     const struct insn *i = &c->insn[b->first + b->n - 1];
+    bool conditional = i->op == OP_JCC;
     flags_save(c);
-    if (i->op == OP_JCC) {
+    if (conditional) {
         flags_make_live(c, insn_reads_of(i));
-        edge(c, asm_jump_if(&c->a, i->cond), b->taken, i->target);
-        if (b->next != b - c->loop->block + 1)
-            edge(c, asm_jump(&c->a), b->next, i->pc + i->len);
-    } else if (b->taken != b - c->loop->block + 1) {
-        edge(c, asm_jump(&c->a), b->taken, i->target);
+        edge(c, asm_jump_if(&c->a, i->cond), b, 1, i->target);
     }
+    if (b->to[0] != b - c->loop->block + 1)
+        edge(c, asm_jump(&c->a), b, 0, conditional ? i->pc + i->len : i->target);
 }
 
 static void one_block(struct compiler *c, unsigned n)
@@ -259,12 +256,14 @@ static void set_rip(struct compiler *c, uint64_t pc)
     asm_store(&c->a, 8, state(offsetof(struct guest, rip)), TEMP);
 }
 
+/* Out of the loop as out of the engine's block: through its own jump, which is linked or has itself linked. */
 static void exit_stub(struct compiler *c, const struct stub *s)
 {
     asm_patch_here(&c->a, s->from);
     call_routine(c, c->spill);
-    set_rip(c, s->pc);
-    asm_patch(&c->a, asm_jump(&c->a), c->leave);
+    if (!s->out)
+        set_rip(c, s->pc);
+    asm_patch(&c->a, asm_jump(&c->a), s->out ? (uintptr_t)s->out : c->leave);
 }
 
 static void limit_stub(struct compiler *c, const struct stub *s, const struct direct_block *b)

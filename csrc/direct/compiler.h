@@ -32,6 +32,7 @@ struct stub {
     uintptr_t back;       /* where a load, or the safe point, goes on */
     uintptr_t behind;     /* where a store goes on */
     uint64_t pc;
+    const void *out;      /* the engine's jump that the way out takes */
     const struct insn *insn;
     struct direct_access *access;
     struct direct_site *site;

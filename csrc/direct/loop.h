@@ -44,7 +44,9 @@ struct direct_block {
     uint64_t pc;
     uint32_t bytes;
     uint16_t first, n;    /* its instructions */
-    int16_t taken, next;  /* the blocks its jump leads to, or -1: they are not part of the loop */
+    int16_t to[2];        /* blocks that its jumps (find.h) lead to, or -1: not part of the loop */
+    const void *origin;   /* the engine's block */
+    const void *out[2];   /* for jumps out of the loop: the engine's, or NULL */
 };
 
 struct direct_loop {

@@ -36,6 +36,8 @@
 #define RETRY 64u
 #define BANNED 4096u
 #define JUMP_BYTES 5
+#define JMP 0xe9
+#define NO_JUMP 0xffff
 #define NEAR_ENOUGH (1ll << 30)
 
 /* A block that was seen when a sample was due. */
@@ -251,7 +253,7 @@ static void patch(struct direct_loop *l, uint8_t *code)
     int32_t distance = (int32_t)((const uint8_t *)l->entry - (code + JUMP_BYTES));
     memcpy(l->original, code, JUMP_BYTES);
     l->patched = code;
-    code[0] = 0xe9;
+    code[0] = JMP;
     memcpy(code + 1, &distance, sizeof(distance));
 }
 
@@ -260,18 +262,26 @@ static void patch(struct direct_loop *l, uint8_t *code)
 void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g);
 #define NOT_IN_LOOPS (FLAG_TF | FLAG_RF | FLAG_VM | HF_INHIBIT)
 #define CF_CLUSTER 0xff000000u /* part of every block's key */
-struct tb *tb_htable_lookup_x86_64(void *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, uint32_t cf_mask);
 
-struct search {
-    struct vcpu *v;
-    const struct tb *first;
-};
-
-static bool is_block(void *ctx, uint64_t pc, unsigned bytes, unsigned insns)
+static bool is_block(const void *block, uint64_t pc, unsigned bytes, unsigned insns)
 {
-    const struct search *s = ctx;
-    const struct tb *tb = tb_htable_lookup_x86_64(s->v->cpu, pc, 0, s->first->flags, s->first->cflags);
-    return tb && tb->size == bytes && tb->icount == insns && tb->page[1] == UINT64_MAX;
+    const struct tb *tb = block;
+    return tb->pc == pc && tb->size == bytes && tb->icount == insns && tb->page[1] == UINT64_MAX &&
+           !(tb->cflags & ~CF_CLUSTER);
+}
+
+/* The low bit says that the block is going. */
+static const void *linked(const void *block, unsigned jump)
+{
+    const struct tb *tb = block, *to = (const struct tb *)tb->jump_to[jump];
+    return !to || (uintptr_t)to & 1 || to->flags != tb->flags || to->page[0] != tb->page[0] ? NULL : to;
+}
+
+static const void *jump_in_code(const void *block, unsigned jump)
+{
+    const struct tb *tb = block;
+    const uint8_t *at = (const uint8_t *)tb->code + tb->jump_at[jump] - 1;
+    return tb->jump_reset[jump] == NO_JUMP || *at != JMP ? NULL : at;
 }
 
 static enum mmu_mode mode_of(uint32_t flags)
@@ -283,25 +293,21 @@ static enum mmu_mode mode_of(uint32_t flags)
 
 static bool may_begin(struct vcpu *v, const struct tb *tb)
 {
-    uint64_t offset, page = tb->page[0] >> PAGE_SHIFT;
-    bool global;
-    if (!(tb->flags & HF_CS64) || tb->flags & NOT_IN_LOOPS || tb->cs_base || tb->cflags & ~CF_CLUSTER ||
-        tb->page[1] != UINT64_MAX || v->direct->banned[page % BANNED / 64] >> page % 64 & 1)
-        return false;
-    /* The look-ups of blocks must find the page in the TLB: a fill would show. */
-    return tlb_find_code(v, tb->pc, &offset, &global) && offset >> PAGE_SHIFT == page;
+    uint64_t page = tb->page[0] >> PAGE_SHIFT;
+    return tb->flags & HF_CS64 && !(tb->flags & NOT_IN_LOOPS) && !tb->cs_base &&
+           !(v->direct->banned[page % BANNED / 64] >> page % 64 & 1);
 }
 
 static bool compile(struct vcpu *v, const struct tb *tb, struct direct_loop *l)
 {
     static _Thread_local struct insn insn[DIRECT_INSNS];
     struct direct *d = v->direct;
-    struct search search = {v, tb};
     struct direct_code code = {.va = tb->pc & ~(PAGE_SIZE - 1),
                                .bytes = v->board->ram.host + tb->page[0],
                                .is_block = is_block,
-                               .ctx = &search};
-    if (!direct_find(&code, tb->pc, l, insn))
+                               .linked = linked,
+                               .jump = jump_in_code};
+    if (!direct_find(&code, tb, tb->pc, l, insn))
         return false;
     l->page = tb->page[0] >> PAGE_SHIFT;
     l->data = (struct direct_data *)d->data_next;
@@ -353,7 +359,7 @@ bool direct_sample(struct vcpu *v, uintptr_t ra)
     if (!d || !only_a_sample(v))
         return false;
     struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, ra);
-    if (!d->off && tb && may_begin(v, tb) && is_hot(d, tb->pc))
+    if (!d->off && tb && is_hot(d, tb->pc) && may_begin(v, tb))
         promote(v, tb);
     return true;
 }
