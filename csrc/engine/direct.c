@@ -33,7 +33,8 @@
 #define PERIOD 4093u /* instructions between samples: prime, not to keep step with a loop */
 #define HEADS 1024u
 #define HOT 2u
-#define RETRY 64u
+#define RETRY 16u
+#define TRIES 8
 #define BANNED 4096u
 #define JUMP_BYTES 5
 #define JMP 0xe9
@@ -56,7 +57,7 @@ struct direct {
     struct direct_loop *running;    /* whose access or safe point is being served */
     unsigned undone;
     uint64_t sample_at, period;
-    unsigned hot;
+    unsigned hot, retry; /* hits until the first attempt at a block, and half of those until the second */
     bool off;
     struct head head[HEADS];
     uint64_t banned[BANNED / 64];   /* hashed pages that write to themselves */
@@ -346,7 +347,7 @@ static bool is_hot(struct direct *d, uint64_t pc)
     struct head *h = &d->head[(pc ^ pc >> 12) % HEADS];
     if (h->pc != pc)
         *h = (struct head){.pc = pc};
-    if (++h->hits < (h->tries ? RETRY << h->tries : d->hot) || h->tries > 6)
+    if (++h->hits < (h->tries ? d->retry << h->tries : d->hot) || h->tries > TRIES)
         return false;
     h->hits = 0;
     h->tries++;
@@ -384,8 +385,10 @@ int direct_create(struct vcpu *v)
     if (!d)
         return VMK_ENOMEM;
     v->direct = d;
-    d->period = v->vm->direct == VMK_DIRECT_EAGER ? 1 : PERIOD;
-    d->hot = v->vm->direct == VMK_DIRECT_EAGER ? 1 : HOT;
+    bool eager = v->vm->direct == VMK_DIRECT_EAGER;
+    d->period = eager ? 1 : PERIOD;
+    d->hot = eager ? 1 : HOT;
+    d->retry = eager ? 1 : RETRY;
     for (unsigned m = 0; m < MMU_MODES; m++)
         d->host[m] = (struct direct_host){
             .quirks = direct_find_quirks(),
