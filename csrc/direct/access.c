@@ -66,6 +66,7 @@ void access_check(struct compiler *c, const struct insn *i, struct stub *s)
     s->from = asm_jump_if(a, IF_AE);
     asm_modrm(a, 0x03, 8, ADDRESS, near(&s->site->host)); /* add */
     s->back = asm_here(a);
+    s->lazy = c->flags.lazy;
     c->flags.live = false;
 }
 
@@ -124,12 +125,12 @@ void access_forget_sites(struct compiler *c)
 static void call_load(struct compiler *c, const struct stub *s)
 {
     struct assembler *a = &c->a;
-    call_routine(c, c->spill);
+    call_routine(c, c->spill[s->lazy]);
     asm_mov(a, 8, H_RDI, STATE);
     asm_mov(a, 8, H_RSI, ADDRESS);
     asm_constant(a, H_RDX, (uintptr_t)s->access);
     asm_call(a, (const void *)c->host->load);
-    call_routine(c, c->reload);
+    call_routine(c, c->reload[s->lazy]);
     asm_modrm(a, OP_LEA, 8, ADDRESS, near(&c->loop->data->value));
 }
 
@@ -139,7 +140,7 @@ static void call_store(struct compiler *c, const struct stub *s)
     asm_mov(a, 8, H_RDI, STATE);
     asm_constant(a, H_RSI, (uintptr_t)s->access);
     asm_call(a, (const void *)c->host->store);
-    call_routine(c, c->reload);
+    call_routine(c, c->reload[s->lazy]);
 }
 
 static void store_slowly(struct compiler *c, const struct stub *s)
@@ -150,7 +151,7 @@ static void store_slowly(struct compiler *c, const struct stub *s)
     if (insn_reads_flags(s->insn))
         flags_restore(c);
     rename_insn(c, s->insn);
-    call_routine(c, c->spill);
+    call_routine(c, c->spill[s->lazy]);
     call_store(c, s);
 }
 

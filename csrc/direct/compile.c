@@ -4,6 +4,7 @@
  * and the ways in and out. Code runs in the frame of the engine's generated code and keeps its conventions:
  * RBP is the guest's state, the way out asks the engine where to go and jumps there. Between blocks the
  * guest's flags are saved in RAX; everything else it needs is in the registers of `map`. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "direct/compiler.h"
@@ -111,12 +112,7 @@ static struct operand state(size_t field)
 static void spill_routine(struct compiler *c)
 {
     struct assembler *a = &c->a;
-    c->spill = asm_here(a);
-    for (unsigned g = 0; g < 16; g++)
-        if (c->map[g] != NO_REG && c->written >> g & 1)
-            asm_store(a, 8, guest_reg((uint8_t)g), c->map[g]);
-    if (c->icount != NO_REG)
-        asm_store(a, 8, state(offsetof(struct guest, icount)), c->icount);
+    c->spill[0] = asm_here(a);
     asm_mov(a, 4, TEMP, FLAGS);
     asm_shift(a, 5, 4, TEMP, 8);
     asm_group1(a, 4, 4, in_reg(TEMP), FLAGS_ARITH & 0xff);
@@ -126,24 +122,31 @@ static void spill_routine(struct compiler *c)
     asm_store(a, 8, state(offsetof(struct guest, cc_src)), FLAGS);
     asm_constant(a, TEMP, CC_OP_EFLAGS);
     asm_store(a, 4, state(offsetof(struct guest, cc_op)), TEMP);
+    c->spill[1] = asm_here(a);
+    for (unsigned g = 0; g < 16; g++)
+        if (c->map[g] != NO_REG && c->written >> g & 1)
+            asm_store(a, 8, guest_reg((uint8_t)g), c->map[g]);
+    if (c->icount != NO_REG)
+        asm_store(a, 8, state(offsetof(struct guest, icount)), c->icount);
     asm_byte(a, 0xc3);
 }
 
 static void reload_routine(struct compiler *c)
 {
     struct assembler *a = &c->a;
-    c->reload = asm_here(a);
-    for (unsigned g = 0; g < 16; g++)
-        if (c->map[g] != NO_REG)
-            asm_load(a, 8, c->map[g], guest_reg((uint8_t)g));
-    if (c->icount != NO_REG)
-        asm_load(a, 8, c->icount, state(offsetof(struct guest, icount)));
+    c->reload[0] = asm_here(a);
     asm_load(a, 4, FLAGS, state(offsetof(struct guest, cc_src)));
     asm_mov(a, 4, TEMP, FLAGS);
     asm_shift(a, 5, 4, FLAGS, 11);
     asm_group1(a, 4, 4, in_reg(FLAGS), 1);
     asm_shift(a, 4, 4, TEMP, 8);
     asm_modrm(a, 0x0b, 4, FLAGS, in_reg(TEMP));
+    c->reload[1] = asm_here(a);
+    for (unsigned g = 0; g < 16; g++)
+        if (c->map[g] != NO_REG)
+            asm_load(a, 8, c->map[g], guest_reg((uint8_t)g));
+    if (c->icount != NO_REG)
+        asm_load(a, 8, c->icount, state(offsetof(struct guest, icount)));
     asm_byte(a, 0xc3);
 }
 
@@ -158,19 +161,6 @@ static void routines(struct compiler *c)
     asm_mov(a, 8, H_RDI, STATE);
     asm_call(a, c->host->next_block);
     asm_bytes(a, jmp_rax, sizeof(jmp_rax));
-}
-
-static void enter(struct compiler *c)
-{
-    struct assembler *a = &c->a;
-    c->loop->entry = (const void *)asm_here(a);
-    asm_group1(a, 7, 4, state(offsetof(struct guest, cc_op)), CC_OP_EFLAGS);
-    uint8_t *known = asm_jump_if(a, IF_E);
-    asm_mov(a, 8, H_RDI, STATE);
-    asm_call(a, (const void *)c->host->flags);
-    asm_patch_here(a, known);
-    call_routine(c, c->reload);
-    access_forget_sites(c);
 }
 
 static struct stub *new_stub(struct compiler *c, int kind, uint8_t *from, uint64_t pc)
@@ -190,6 +180,7 @@ static void count_block(struct compiler *c, const struct direct_block *b)
         asm_load(a, 8, TEMP, state(offsetof(struct guest, icount)));
     asm_modrm(a, 0x3b, 8, count, state(offsetof(struct guest, limit)));
     struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_AE), b->pc);
+    s->lazy = c->flags.lazy;
     asm_group1(a, 0, 8, kept ? in_reg(count) : state(offsetof(struct guest, icount)), b->n);
     s->behind = asm_here(a);
 }
@@ -225,8 +216,8 @@ static void edge(struct compiler *c, uint8_t *from, const struct direct_block *b
         c->jump[c->jumps++] = (struct jump){from, b->to[jump]};
 }
 
-/* The block's jump, its flags saved for wherever it leads. */
-static void end_block(struct compiler *c, const struct direct_block *b)
+/* The block's jump, its flags saved for wherever it leads. `next` is the block whose code follows. */
+static void end_block(struct compiler *c, const struct direct_block *b, int next)
 {
     const struct insn *i = &c->insn[b->first + b->n - 1];
     bool conditional = i->op == OP_JCC;
@@ -235,19 +226,17 @@ static void end_block(struct compiler *c, const struct direct_block *b)
         flags_make_live(c, insn_reads_of(i));
         edge(c, asm_jump_if(&c->a, i->cond), b, 1, i->target);
     }
-    if (b->to[0] != b - c->loop->block + 1)
+    if (next < 0 || b->to[0] != next)
         edge(c, asm_jump(&c->a), b, 0, conditional ? i->pc + i->len : i->target);
 }
 
-static void one_block(struct compiler *c, unsigned n)
+static void one_block(struct compiler *c, const struct direct_block *b, bool lazy, int next)
 {
-    const struct direct_block *b = &c->loop->block[n];
-    c->block_at[n] = asm_here(&c->a);
-    c->flags = (struct flags_state){.saved = true};
+    c->flags = (struct flags_state){.saved = !lazy, .lazy = lazy};
     count_block(c, b);
     for (unsigned k = b->first; k < b->first + b->n - 1u; k++)
         one_insn(c, b, k);
-    end_block(c, b);
+    end_block(c, b, next);
 }
 
 static void set_rip(struct compiler *c, uint64_t pc)
@@ -260,7 +249,7 @@ static void set_rip(struct compiler *c, uint64_t pc)
 static void exit_stub(struct compiler *c, const struct stub *s)
 {
     asm_patch_here(&c->a, s->from);
-    call_routine(c, c->spill);
+    call_routine(c, c->spill[s->lazy]);
     if (!s->out)
         set_rip(c, s->pc);
     asm_patch(&c->a, asm_jump(&c->a), s->out ? (uintptr_t)s->out : c->leave);
@@ -271,14 +260,14 @@ static void limit_stub(struct compiler *c, const struct stub *s, const struct di
     struct assembler *a = &c->a;
     const uint8_t test_al[] = {0x84, 0xc0};
     asm_patch_here(a, s->from);
-    call_routine(c, c->spill);
+    call_routine(c, c->spill[s->lazy]);
     set_rip(c, s->pc);
     asm_mov(a, 8, H_RDI, STATE);
     asm_constant(a, H_RSI, (uintptr_t)c->loop);
     asm_call(a, (const void *)c->host->limit);
     asm_bytes(a, test_al, sizeof(test_al));
     asm_patch(a, asm_jump_if(a, IF_NE), c->leave);
-    call_routine(c, c->reload);
+    call_routine(c, c->reload[s->lazy]);
     asm_group1(a, 0, 8, c->icount != NO_REG ? in_reg(c->icount) : state(offsetof(struct guest, icount)), b->n);
     asm_patch(a, asm_jump(a), s->behind);
 }
@@ -305,6 +294,63 @@ static void all_stubs(struct compiler *c)
     }
 }
 
+/* Entries are counted: a loop that is left soon each time costs more than it saves. The first time round,
+ * block 0 finds the flags where the engine left them. Where it reads them they have to be worked out; most
+ * often it does not, and is compiled once more, to be entered without. */
+static void enter(struct compiler *c)
+{
+    struct assembler *a = &c->a;
+    const uint8_t jmp_rax[] = {0xff, 0xe0};
+    bool lazy = flags_may_be_lazy(c);
+    uintptr_t judge = asm_here(a);
+    asm_mov(a, 8, H_RDI, STATE);
+    asm_constant(a, H_RSI, (uintptr_t)c->loop);
+    asm_call(a, (const void *)c->host->judge);
+    asm_bytes(a, jmp_rax, sizeof(jmp_rax));
+    c->loop->entry = (const void *)asm_here(a);
+    asm_group1(a, 5, 4, near(&c->loop->data->credit), 1);
+    asm_patch(a, asm_jump_if(a, IF_E), judge);
+    if (!lazy) {
+        asm_group1(a, 7, 4, state(offsetof(struct guest, cc_op)), CC_OP_EFLAGS);
+        uint8_t *known = asm_jump_if(a, IF_E);
+        asm_mov(a, 8, H_RDI, STATE);
+        asm_call(a, (const void *)c->host->flags);
+        asm_patch_here(a, known);
+    }
+    call_routine(c, c->reload[lazy]);
+    access_forget_sites(c);
+    if (lazy)
+        one_block(c, &c->loop->block[0], true, -1);
+    else
+        asm_patch(a, asm_jump(a), c->block_at[0]);
+}
+
+/* Code refers to these for as long as it lives. */
+static bool allocate_accesses(struct direct_loop *l, const struct insn *insn)
+{
+    unsigned n = 1;
+    for (unsigned k = 0; k < l->insns; k++)
+        n += insn_access(&insn[k]) ? 1 + (k < l->block[0].n) : 0;
+    l->access = calloc(n, sizeof(*l->access));
+    return l->access;
+}
+
+static void compile(struct compiler *c)
+{
+    struct direct_loop *l = c->loop;
+    allocate(c);
+    flags_find_needed(c);
+    routines(c);
+    for (unsigned n = 0; n < l->blocks; n++) {
+        c->block_at[n] = asm_here(&c->a);
+        one_block(c, &l->block[n], false, n + 1 < l->blocks ? (int)n + 1 : -1);
+    }
+    enter(c);
+    for (unsigned n = 0; n < c->jumps; n++)
+        asm_patch(&c->a, c->jump[n].from, c->block_at[c->jump[n].block]);
+    all_stubs(c);
+}
+
 bool direct_compile(struct direct_loop *loop, const struct insn *insn, const struct direct_host *host,
                     struct direct_room *room)
 {
@@ -315,16 +361,9 @@ bool direct_compile(struct direct_loop *loop, const struct insn *insn, const str
     c->loop = loop;
     c->host = host;
     c->insn = insn;
-    allocate(c);
-    flags_find_needed(c);
-    routines(c);
-    for (unsigned n = 0; n < loop->blocks; n++)
-        one_block(c, n);
-    for (unsigned n = 0; n < c->jumps; n++)
-        asm_patch(&c->a, c->jump[n].from, c->block_at[c->jump[n].block]);
-    all_stubs(c);
-    enter(c);
-    asm_patch(&c->a, asm_jump(&c->a), c->block_at[0]);
+    if (!allocate_accesses(loop, insn))
+        return false;
+    compile(c);
     if (c->a.full)
         return false;
     room->write = c->a.p;

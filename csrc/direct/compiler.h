@@ -19,6 +19,7 @@ enum of_fix { OF_RIGHT, OF_ZERO, OF_SF_XOR_CF };
 
 /* Where the guest's flags are at a point of the code; in neither place: nobody will ask for them. */
 struct flags_state {
+    bool lazy;            /* in the guest's state as the engine left them: before the first write to them */
     bool saved;           /* in RAX, exactly as the guest would see them */
     bool live;            /* in the host's flags, but for the two corrections */
     bool clear_af;
@@ -36,6 +37,7 @@ struct stub {
     const struct insn *insn;
     struct direct_access *access;
     struct direct_site *site;
+    bool lazy;            /* the flags are (struct flags_state) */
 };
 
 struct jump {
@@ -57,11 +59,11 @@ struct compiler {
         uint8_t base, access, size;
     } site_key[DIRECT_SITES];
     uintptr_t block_at[DIRECT_BLOCKS];
-    struct stub stub[DIRECT_INSNS + 3 * DIRECT_BLOCKS];
+    struct stub stub[2 * DIRECT_INSNS + 3 * DIRECT_BLOCKS + 3];
     unsigned stubs;
-    struct jump jump[2 * DIRECT_BLOCKS];
+    struct jump jump[2 * DIRECT_BLOCKS + 2];
     unsigned jumps;
-    uintptr_t leave, spill, reload, find[2][4];
+    uintptr_t leave, spill[2], reload[2], find[2][4]; /* [1]: without flags, which are lazy */
 };
 
 static inline struct operand guest_reg(uint8_t reg)
@@ -71,6 +73,7 @@ static inline struct operand guest_reg(uint8_t reg)
 
 /* flags.c */
 void flags_find_needed(struct compiler *c);
+bool flags_may_be_lazy(const struct compiler *c); /* in block 0, until it writes them */
 void flags_save(struct compiler *c);     /* makes `saved` true */
 void flags_restore(struct compiler *c);  /* RAX -> the host's flags, RAX kept */
 void flags_make_live(struct compiler *c, bool with_of);

@@ -55,10 +55,23 @@ static void saved_of(struct compiler *c)
     }
 }
 
+bool flags_may_be_lazy(const struct compiler *c)
+{
+    const struct direct_block *b = &c->loop->block[0];
+    for (unsigned k = b->first; k < b->first + b->n; k++) {
+        const struct insn *i = &c->insn[k];
+        if (insn_reads_flags(i) || insn_writes_some_flags(i))
+            return false;
+        if (insn_writes_all_flags(i))
+            return true;
+    }
+    return false;
+}
+
 void flags_save(struct compiler *c)
 {
     if (c->flags.saved || !c->flags.live)
-        return;
+        return; /* lazy ones are where they can be found */
     lahf(&c->a);
     saved_of(c);
     if (c->flags.clear_af) {

@@ -28,6 +28,7 @@ struct direct_site {
 struct direct_data {
     uint64_t value, va;   /* of an access on its way through the slow path */
     uint64_t flags;
+    uint32_t credit;      /* entries until `judge` is asked */
     struct direct_site site[DIRECT_SITES];
 };
 
@@ -55,7 +56,8 @@ struct direct_loop {
     struct direct_data *data;
     unsigned sites, blocks, insns, accesses;
     struct direct_block block[DIRECT_BLOCKS];
-    struct direct_access access[DIRECT_INSNS];
+    struct direct_access *access; /* direct_compile() allocates them; the loop's owner frees them */
+    uint32_t samples;     /* that found this loop running, since it was last judged */
     bool dropped;         /* its code is not the guest's any more */
     uint8_t *patched;     /* the engine's code that jumps here, and what was there */
     uint8_t original[8];
@@ -77,6 +79,8 @@ struct direct_host {
     void (*load)(struct guest *, uint64_t va, const struct direct_access *);
     void (*store)(struct guest *, const struct direct_access *);
     bool (*limit)(struct guest *, struct direct_loop *);
+    /* Where to go on: into the loop, or as if there were none. */
+    const void *(*judge)(struct guest *, struct direct_loop *);
 };
 
 /* Room for code: written at `write`, run at write + shift. */

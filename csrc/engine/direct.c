@@ -35,6 +35,8 @@
 #define HOT 2u
 #define RETRY 16u
 #define TRIES 8
+#define CREDIT 1024u    /* entries between two judgements of a loop */
+#define SHORT_STAY 64u  /* instructions */
 #define BANNED 4096u
 #define JUMP_BYTES 5
 #define JMP 0xe9
@@ -154,8 +156,10 @@ static bool at_limit(struct guest *g, struct direct_loop *l)
     struct vcpu *v = owner(g);
     if (l->dropped)
         return true;
-    if (only_a_sample(v))
+    if (only_a_sample(v)) {
+        l->samples++;
         return false;
+    }
     v->direct->running = l;
     bool leave = cpu_safe_point(v);
     v->direct->running = NULL;
@@ -165,6 +169,37 @@ static bool at_limit(struct guest *g, struct direct_loop *l)
     if (l->dropped)
         engine_kick(v);
     return false;
+}
+
+static struct head *find_head(struct direct *d, uint64_t pc)
+{
+    struct head *h = &d->head[(pc ^ pc >> 12) % HEADS];
+    if (h->pc != pc)
+        *h = (struct head){.pc = pc};
+    return h;
+}
+
+static void unpatch(struct direct_loop *l)
+{
+    if (l->patched)
+        memcpy(l->patched, l->original, JUMP_BYTES);
+    l->patched = NULL;
+}
+
+/* A loop that is left after a few instructions each time is not worth its entries. */
+static const void *judge(struct guest *g, struct direct_loop *l)
+{
+    struct direct *d = owner(g)->direct;
+    uint64_t instructions = l->samples * d->period;
+    l->data->credit = CREDIT;
+    l->samples = 0;
+    if (d->period != PERIOD || instructions >= CREDIT * SHORT_STAY)
+        return l->entry;
+    const void *block = l->patched;
+    find_head(d, l->block[0].pc)->tries = TRIES + 1;
+    unpatch(l);
+    l->dropped = true;
+    return block;
 }
 
 unsigned direct_undone(struct vcpu *v)
@@ -179,13 +214,6 @@ unsigned direct_undone(struct vcpu *v)
 }
 
 /* ---- life of a loop */
-
-static void unpatch(struct direct_loop *l)
-{
-    if (l->patched)
-        memcpy(l->patched, l->original, JUMP_BYTES);
-    l->patched = NULL;
-}
 
 static void drop(struct vcpu *v, struct direct_loop *l)
 {
@@ -213,12 +241,18 @@ void direct_forget_all(struct vcpu *v)
     }
 }
 
+static void free_loop(struct direct_loop *l)
+{
+    free(l->access);
+    free(l);
+}
+
 /* Not while a loop runs: from a sample only. */
 static void start_afresh(struct direct *d)
 {
     for (unsigned n = 0; n < d->loops; n++) {
         unpatch(d->loop[n]);
-        free(d->loop[n]);
+        free_loop(d->loop[n]);
     }
     d->loops = 0;
     d->room = (struct direct_room){d->alias, d->alias + CODE_BYTES, d->code - d->alias};
@@ -332,21 +366,20 @@ static void promote(struct vcpu *v, struct tb *tb)
     if (!l)
         return;
     if (!compile(v, tb, l)) {
-        free(l);
+        free_loop(l);
         return;
     }
+    l->data->credit = CREDIT;
     d->loop[d->loops++] = l;
     v->stats.direct_loops++;
     patch(l, tb->code);
 }
 
-/* Hot: seen twice. A block whose loop cannot be compiled is tried again, rarely: the engine may know more of
- * its blocks by then. */
+/* Hot: seen twice. A block whose loop cannot be compiled is tried again, rarely: the engine may have linked
+ * more of its blocks by then. */
 static bool is_hot(struct direct *d, uint64_t pc)
 {
-    struct head *h = &d->head[(pc ^ pc >> 12) % HEADS];
-    if (h->pc != pc)
-        *h = (struct head){.pc = pc};
+    struct head *h = find_head(d, pc);
     if (++h->hits < (h->tries ? d->retry << h->tries : d->hot) || h->tries > TRIES)
         return false;
     h->hits = 0;
@@ -403,6 +436,7 @@ int direct_create(struct vcpu *v)
             .load = load,
             .store = store,
             .limit = at_limit,
+            .judge = judge,
         };
     return VMK_OK;
 }
@@ -413,7 +447,7 @@ void direct_destroy(struct vcpu *v)
     if (!d)
         return;
     for (unsigned n = 0; n < d->loops; n++)
-        free(d->loop[n]);
+        free_loop(d->loop[n]);
     if (d->code)
         munmap(d->code, CODE_BYTES + DATA_BYTES);
     if (d->alias)
