@@ -30,12 +30,12 @@
 #define CODE_BYTES (8u << 20)
 #define DATA_BYTES (1u << 20)
 #define LOOPS 1024u
-#define PERIOD 4093u /* instructions between samples: prime, not to keep step with a loop */
+#define PERIOD 16381u /* instructions between samples: prime, not to keep step with a loop */
 #define HEADS 1024u
 #define HOT 2u
 #define RETRY 16u
 #define TRIES 8
-#define CREDIT 1024u    /* entries between two judgements of a loop */
+#define CREDIT 4096u    /* entries between two judgements of a loop */
 #define SHORT_STAY 64u  /* instructions */
 #define BANNED 4096u
 #define JUMP_BYTES 5
