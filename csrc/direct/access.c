@@ -11,7 +11,7 @@
 
 static unsigned log2_of(unsigned size)
 {
-    return size == 8 ? 3 : size == 4 ? 2 : size == 2 ? 1 : 0;
+    return size == 16 ? 4 : size == 8 ? 3 : size == 4 ? 2 : size == 2 ? 1 : 0;
 }
 
 /* Accesses through one register stay together; loads and stores need different rights. */

@@ -74,6 +74,14 @@ void asm_modrm_tail(struct assembler *a, unsigned op, unsigned size, uint8_t reg
     }
 }
 
+void asm_vector(struct assembler *a, uint8_t prefix, unsigned op, bool wide, uint8_t reg, struct operand rm,
+                unsigned tail)
+{
+    if (prefix)
+        asm_byte(a, prefix);
+    asm_modrm_tail(a, op, wide ? 8 : 4, reg, rm, false, tail);
+}
+
 void asm_modrm(struct assembler *a, unsigned op, unsigned size, uint8_t reg, struct operand rm)
 {
     asm_modrm_tail(a, op, size, reg, rm, false, 0);

@@ -53,6 +53,10 @@ void asm_modrm_tail(struct assembler *a, unsigned op, unsigned size, uint8_t reg
                     bool byte_regs, unsigned tail);
 void asm_modrm(struct assembler *a, unsigned op, unsigned size, uint8_t reg, struct operand rm);
 
+/* An SSE instruction: mandatory prefix (or 0), opcode of the 0F map, REX.W. */
+void asm_vector(struct assembler *a, uint8_t prefix, unsigned op, bool wide, uint8_t reg, struct operand rm,
+                unsigned tail);
+
 /* lea reg, [base + index << scale + disp]; NO_REG: without. */
 void asm_lea(struct assembler *a, unsigned size, uint8_t reg, uint8_t base, uint8_t index, uint8_t scale,
              int32_t disp);

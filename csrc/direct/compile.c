@@ -24,6 +24,18 @@ static void written(struct compiler *c, uint8_t reg)
     c->written |= (uint16_t)(1u << reg);
 }
 
+static void count_vectors(struct compiler *c, const struct insn *i)
+{
+    if (i->vec & VEC_REG)
+        c->vectors |= (uint16_t)(1u << i->reg);
+    if (i->vec & VEC_REG_W)
+        c->vectors_written |= (uint16_t)(1u << i->reg);
+    if (i->vec & VEC_RM && !i->mem)
+        c->vectors |= (uint16_t)(1u << i->rm);
+    if (i->vec & VEC_RM_W && !i->mem)
+        c->vectors_written |= (uint16_t)(1u << i->rm);
+}
+
 #define MUST 0x10000u /* more uses than a loop can have */
 
 static void count_uses(struct compiler *c, unsigned *uses)
@@ -34,10 +46,13 @@ static void count_uses(struct compiler *c, unsigned *uses)
             count_use(c, uses, i->reg);
         if (i->bits & FORM_REG_W)
             written(c, i->reg);
-        if (!i->mem && i->rm != NO_REG)
+        bool general_rm = !i->mem && i->rm != NO_REG && !(i->vec & VEC_RM);
+        if (general_rm)
             count_use(c, uses, i->rm);
-        if (!i->mem && i->rm != NO_REG && i->bits & FORM_RM_W)
+        if (general_rm && i->bits & FORM_RM_W)
             written(c, i->rm);
+        if (i->vec)
+            count_vectors(c, i);
         if (i->mem) {
             count_use(c, uses, i->base);
             count_use(c, uses, i->index);
@@ -126,6 +141,9 @@ static void spill_routine(struct compiler *c)
     for (unsigned g = 0; g < 16; g++)
         if (c->map[g] != NO_REG && c->written >> g & 1)
             asm_store(a, 8, guest_reg((uint8_t)g), c->map[g]);
+    for (unsigned x = 0; x < 16; x++)
+        if (c->vectors_written >> x & 1)
+            asm_vector(a, 0, OP_MOVUPS_STORE, false, (uint8_t)x, guest_vector(x), 0);
     if (c->icount != NO_REG)
         asm_store(a, 8, state(offsetof(struct guest, icount)), c->icount);
     asm_byte(a, 0xc3);
@@ -145,6 +163,9 @@ static void reload_routine(struct compiler *c)
     for (unsigned g = 0; g < 16; g++)
         if (c->map[g] != NO_REG)
             asm_load(a, 8, c->map[g], guest_reg((uint8_t)g));
+    for (unsigned x = 0; x < 16; x++)
+        if (c->vectors >> x & 1)
+            asm_vector(a, 0, OP_MOVUPS, false, (uint8_t)x, guest_vector(x), 0);
     if (c->icount != NO_REG)
         asm_load(a, 8, c->icount, state(offsetof(struct guest, icount)));
     asm_byte(a, 0xc3);
@@ -195,6 +216,7 @@ static void one_insn(struct compiler *c, const struct direct_block *b, unsigned 
                                          .pc = i->pc,
                                          .undone = b->first + b->n - k,
                                          .size = i->rm_size,
+                                         .first_half = i->vec & VEC_MOVE ? i->reg + 1 : 0,
                                          .block = (uint8_t)(b - c->loop->block)};
         flags_save(c);
         s = new_stub(c, STUB_ACCESS, NULL, i->pc);

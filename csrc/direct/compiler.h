@@ -53,6 +53,7 @@ struct compiler {
     uint8_t map[16];      /* guest register -> host register, or NO_REG: it stays in memory */
     uint8_t icount;       /* host register, or NO_REG */
     uint16_t used, written; /* guest registers of the loop */
+    uint16_t vectors, vectors_written;
     struct flags_state flags;
     bool needed[DIRECT_INSNS]; /* the flags after this instruction are seen by somebody */
     struct {
@@ -63,12 +64,17 @@ struct compiler {
     unsigned stubs;
     struct jump jump[2 * DIRECT_BLOCKS + 2];
     unsigned jumps;
-    uintptr_t leave, spill[2], reload[2], find[2][4]; /* [1]: without flags, which are lazy */
+    uintptr_t leave, spill[2], reload[2], find[2][5]; /* [1]: without flags, which are lazy */
 };
 
 static inline struct operand guest_reg(uint8_t reg)
 {
     return at(STATE, reg * 8);
+}
+
+static inline struct operand guest_vector(unsigned reg)
+{
+    return at(STATE, (int32_t)(offsetof(struct guest, xmm) + sizeof(((struct guest *)0)->xmm[0]) * reg));
 }
 
 /* flags.c */

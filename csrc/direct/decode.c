@@ -3,7 +3,7 @@
  * Owns the tables of 64-bit integer instructions (Intel SDM volume 2, appendix A) that the host can execute
  * in the guest's place: no privilege, no implicit memory, no trap but a page fault. Left to the engine, by
  * decoding to nothing: LOCK, REP, address-size prefixes, AH to BH, stack instructions, division, string,
- * floating-point and vector instructions, and forms whose undefined flags depend on the value before. */
+ * floating-point instructions, and forms whose undefined flags depend on the value before. */
 #include "direct/insn.h"
 
 #define RM (FORM_OK | FORM_MODRM)
@@ -89,6 +89,45 @@ static const struct form two_bytes[256] = {
 
 #define UPDATE (FORM_OK | FORM_RM_R | FORM_RM_W)
 
+/* SSE and SSE2, by prefix: moves, logic and integer arithmetic, which neither MXCSR nor the rounding mode
+ * touches. */
+struct vector_form {
+    uint8_t vec, bytes;      /* of the memory operand */
+    uint16_t bits;
+};
+
+#define V_OP {VEC | VEC_REG | VEC_REG_R | VEC_REG_W | VEC_RM, 16, RM | FORM_RM_R}
+#define V_OP_IMM {VEC | VEC_REG | VEC_REG_R | VEC_REG_W | VEC_RM, 16, RM | FORM_RM_R | FORM_IMM8}
+#define V_LOAD {VEC | VEC_REG | VEC_REG_W | VEC_RM | VEC_MOVE, 16, RM | FORM_RM_R}
+#define V_STORE {VEC | VEC_REG | VEC_REG_R | VEC_RM | VEC_RM_W | VEC_MOVE, 16, RM | FORM_RM_W}
+#define V_PART(n) {VEC | VEC_REG | VEC_REG_R | VEC_REG_W | VEC_RM, n, RM | FORM_RM_R}
+#define V_PART_STORE(n) {VEC | VEC_REG | VEC_REG_R | VEC_RM | VEC_RM_W, n, RM | FORM_RM_W}
+#define V_SHIFT {VEC | VEC_RM | VEC_RM_W, 0, RM | FORM_RM_R | FORM_RM_W | FORM_DIGIT | FORM_IMM8}
+
+static const struct vector_form vector_none[256] = {
+    [0x10] = V_LOAD, [0x11] = V_STORE, [0x12] = V_PART(8), [0x13] = V_PART_STORE(8),
+    [0x14] = V_OP, [0x15] = V_OP, [0x16] = V_PART(8), [0x17] = V_PART_STORE(8),
+    [0x28] = V_LOAD, [0x29] = V_STORE, [0x2b] = V_STORE, [0x54 ... 0x57] = V_OP, [0xc6] = V_OP_IMM,
+};
+static const struct vector_form vector_66[256] = {
+    [0x10] = V_LOAD, [0x11] = V_STORE, [0x12] = V_PART(8), [0x13] = V_PART_STORE(8),
+    [0x14] = V_OP, [0x15] = V_OP, [0x16] = V_PART(8), [0x17] = V_PART_STORE(8),
+    [0x28] = V_LOAD, [0x29] = V_STORE, [0x2b] = V_STORE, [0x54 ... 0x57] = V_OP, [0xc6] = V_OP_IMM,
+    [0x60 ... 0x6d] = V_OP, [0x6e] = {VEC | VEC_REG | VEC_REG_W, 4, RM | FORM_RM_R}, [0x6f] = V_LOAD,
+    [0x70] = V_OP_IMM, [0x71 ... 0x73] = V_SHIFT, [0x74 ... 0x76] = V_OP,
+    [0x7e] = {VEC | VEC_REG | VEC_REG_R, 4, RM | FORM_RM_W}, [0x7f] = V_STORE,
+    [0xd1 ... 0xd5] = V_OP, [0xd6] = V_PART_STORE(8),
+    [0xd7] = {VEC | VEC_RM, 0, RM | FORM_REG_W | FORM_RM_R}, [0xd8 ... 0xe5] = V_OP, [0xe7] = V_STORE,
+    [0xe8 ... 0xef] = V_OP, [0xf1 ... 0xf6] = V_OP, [0xf8 ... 0xfe] = V_OP,
+};
+static const struct vector_form vector_f3[256] = {
+    [0x10] = V_PART(4), [0x11] = V_PART_STORE(4), [0x6f] = V_LOAD, [0x70] = V_OP_IMM,
+    [0x7e] = V_PART(8), [0x7f] = V_STORE,
+};
+static const struct vector_form vector_f2[256] = {
+    [0x10] = V_PART(8), [0x11] = V_PART_STORE(8), [0x70] = V_OP_IMM,
+};
+
 /* Rows of the groups; `bits` are added to the opcode's. */
 static const struct form group1[8] = {
     {UPDATE, EFFECT_ARITH}, {UPDATE, EFFECT_LOGIC}, {UPDATE | FORM_CF_IN, EFFECT_ARITH},
@@ -141,7 +180,7 @@ static int64_t immediate(struct cursor *c, unsigned bytes)
 }
 
 struct prefixes {
-    uint8_t rex, seg;
+    uint8_t rex, seg, rep;
     bool word;
 };
 
@@ -156,6 +195,7 @@ static bool prefixes(struct cursor *c, struct prefixes *x)
         case 0x66: x->word = true; continue;
         case 0x64: x->seg = 4; continue;
         case 0x65: x->seg = 5; continue;
+        case 0xf2: case 0xf3: x->rep = *c->p; continue;
         case 0x26: case 0x2e: case 0x36: case 0x3e: continue;
         case 0x40 ... 0x4f: x->rex = *c->p++; return true;
         default: return true;
@@ -271,10 +311,28 @@ static bool shift_is_fit(struct insn *i)
     return i->imm && (unsigned)i->imm < bits;
 }
 
+static bool vector_is_fit(const struct insn *i)
+{
+    uint8_t op = (uint8_t)i->op;
+    if ((i->vec & VEC_REG && i->reg == VEC_TEMP) || (i->vec & VEC_RM && !i->mem && i->rm == VEC_TEMP))
+        return false;
+    if (op >= 0x71 && op <= 0x73) /* by an immediate: words, doublewords, quadwords and bytes */
+        return !i->mem && (i->reg == 2 || i->reg == 6 || (i->reg == 4 && op != 0x73) ||
+                           (op == 0x73 && (i->reg == 3 || i->reg == 7)));
+    if (op == 0xd7)
+        return !i->mem;
+    /* Half moves whose register form is another instruction, or none. */
+    bool half = !i->prefix ? op == 0x13 || op == 0x17 : i->prefix == 0x66 && (op & ~7) == 0x10 && (op & 2);
+    bool only_memory = half || op == 0x2b || op == 0xe7;
+    return i->mem || !only_memory;
+}
+
 /* What its form does not say: operands and sizes that are refused. */
 static bool is_fit(struct insn *i, uint8_t rex)
 {
     uint16_t op = i->op;
+    if (i->vec)
+        return vector_is_fit(i);
     if (op == OP_XCHG && (i->mem || i->size < 4))
         return false;
     if (op == OP_LEA && (!i->mem || i->size < 4 || i->seg != NO_REG))
@@ -296,11 +354,37 @@ static bool is_fit(struct insn *i, uint8_t rex)
     return !(i->bits & (FORM_REG_R | FORM_REG_W)) || !high_byte(i->size, i->reg, rex);
 }
 
+static const struct vector_form *vector_form(uint16_t op, const struct prefixes *x)
+{
+    const struct vector_form *table = x->rep == 0xf3 ? vector_f3
+                                      : x->rep       ? vector_f2
+                                      : x->word      ? vector_66
+                                                     : vector_none;
+    return op & OP_0F && table[op & 0xff].vec ? &table[op & 0xff] : NULL;
+}
+
+static void vector_opcode(const struct vector_form *f, const struct prefixes *x, struct insn *i)
+{
+    bool general = !(f->vec & VEC_RM) && f->bytes == 4; /* MOVD, or MOVQ with REX.W */
+    i->vec = f->vec;
+    i->bits = f->bits;
+    i->prefix = x->rep ? x->rep : x->word ? 0x66 : 0;
+    i->size = general && x->rex & 8 ? 8 : 4;
+    i->rm_size = general ? i->size : f->bytes;
+}
+
 static bool opcode(struct cursor *c, const struct prefixes *x, struct insn *i)
 {
     i->op = byte(c);
     if (i->op == 0x0f)
         i->op = OP_0F | byte(c);
+    const struct vector_form *v = vector_form(i->op, x);
+    if (v) {
+        vector_opcode(v, x, i);
+        return true;
+    }
+    if (x->rep)
+        return false;
     const struct form *f = i->op & OP_0F ? &two_bytes[i->op & 0xff] : &one_byte[i->op];
     i->bits = f->bits;
     i->effect = f->effect;
@@ -314,6 +398,8 @@ static bool opcode(struct cursor *c, const struct prefixes *x, struct insn *i)
 
 static bool group(struct insn *i)
 {
+    if (i->vec)
+        return true;
     if (!(i->bits & FORM_DIGIT) || (i->op & ~0xf) == (OP_0F | 0x90))
         return true;
     const struct form *row = group_row(i);
@@ -337,7 +423,8 @@ bool insn_decode(const uint8_t *code, size_t room, uint64_t pc, struct insn *out
     i.imm_bytes = (uint8_t)immediate_size(&i, x.rex);
     i.imm = immediate(&c, i.imm_bytes);
     i.len = (uint8_t)(c.p - code);
-    normalise(&i, x.rex);
+    if (!i.vec)
+        normalise(&i, x.rex);
     if (c.over || !is_fit(&i, x.rex))
         return false;
     if (i.bits & FORM_END)

@@ -20,6 +20,8 @@ enum op { /* those that need more than renaming */
     OP_SHIFT_CL = 0xd3,
     OP_JMP = 0xe9,
     OP_GROUP3 = 0xf7,
+    OP_MOVUPS = OP_0F | 0x10,
+    OP_MOVUPS_STORE = OP_0F | 0x11,
     OP_JCC = OP_0F | 0x80,
     OP_BSWAP = OP_0F | 0xc8,
 };
@@ -49,8 +51,21 @@ struct insn {
     uint8_t reg, rm;       /* register numbers; reg is the opcode's digit where bits say so */
     uint8_t base, index, scale, seg; /* of a memory operand; NO_REG: there is none */
     uint8_t imm_bytes, cond;
+    uint8_t prefix, vec;   /* vec: bits of enum vector_bit; prefix: 0, 66, F2 or F3, part of its opcode */
     bool mem, by_cl;
 };
+
+/* Instructions with XMM operands. Guest and host name the same registers. */
+enum vector_bit {
+    VEC = 1,
+    VEC_REG = 2,          /* reg is an XMM register; otherwise a general one, if bits say that it is used */
+    VEC_REG_R = 4,
+    VEC_REG_W = 8,
+    VEC_RM = 16,          /* r/m, where it is a register, is an XMM one */
+    VEC_RM_W = 32,
+    VEC_MOVE = 64,        /* 16 bytes and nothing else: of or to memory, whatever the alignment */
+};
+#define VEC_TEMP 15       /* the host's, for a memory operand; a loop that uses it is not compiled */
 
 enum form_bit {
     FORM_OK = 1,

@@ -26,7 +26,7 @@ struct direct_site {
 
 /* What the code reads and writes beside the guest's state; in memory of its own, near the code. */
 struct direct_data {
-    uint64_t value, va;   /* of an access on its way through the slow path */
+    uint64_t value[2], va; /* of an access on its way through the slow path */
     uint64_t flags;
     uint32_t credit;      /* entries until `judge` is asked */
     struct direct_site site[DIRECT_SITES];
@@ -38,6 +38,7 @@ struct direct_access {
     uint64_t pc;
     uint32_t undone;      /* instructions of its block from this one on */
     uint8_t size, block;
+    uint8_t first_half;   /* XMM register + 1 that takes the first 8 bytes before the others are loaded */
 };
 
 /* A block as the engine cuts them: from some address to the first jump. */

@@ -109,8 +109,43 @@ static void load_constant(struct compiler *c, const struct insn *i)
     put(c, i->rm, to);
 }
 
+/* XMM registers keep their numbers. Memory is read and written without regard to alignment, as the engine
+ * does: an operand of 16 bytes goes through a register of ours. */
+static void vector(struct compiler *c, const struct insn *i)
+{
+    struct assembler *a = &c->a;
+    struct operand rm = at(ADDRESS, 0);
+    uint8_t reg = i->reg;
+    bool wide = i->size == 8, general_reg = !(i->vec & VEC_REG) && i->bits & FORM_REG_W;
+    if (i->mem && i->vec & VEC_MOVE) {
+        asm_vector(a, 0, i->bits & FORM_RM_W ? OP_MOVUPS_STORE : OP_MOVUPS, false, reg, rm, 0);
+        return;
+    }
+    if (i->mem && i->rm_size == 16) {
+        asm_vector(a, 0, OP_MOVUPS, false, VEC_TEMP, rm, 0);
+        rm = in_reg(VEC_TEMP);
+    } else if (!i->mem && i->vec & VEC_RM) {
+        rm = in_reg(i->rm);
+    } else if (!i->mem) {
+        bool in = i->bits & FORM_RM_R;
+        rm = in_reg(in ? rename_in(c, i->rm, TEMP) : c->map[i->rm] == NO_REG ? TEMP : c->map[i->rm]);
+    }
+    if (general_reg)
+        reg = c->map[i->reg] == NO_REG ? TEMP : c->map[i->reg];
+    asm_vector(a, i->prefix, i->op, wide, reg, rm, i->imm_bytes);
+    immediate(c, i);
+    if (general_reg)
+        put(c, i->reg, reg);
+    else if (!i->mem && !(i->vec & VEC_RM) && i->bits & FORM_RM_W)
+        put(c, i->rm, rm.reg);
+}
+
 void rename_insn(struct compiler *c, const struct insn *i)
 {
+    if (i->vec) {
+        vector(c, i);
+        return;
+    }
     switch (i->op) {
     case OP_NOP:
         break;

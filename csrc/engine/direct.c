@@ -101,9 +101,17 @@ static void end_access(struct vcpu *v, const struct direct_access *a)
 static void load(struct guest *g, uint64_t va, const struct direct_access *a)
 {
     struct vcpu *v = owner(g);
-    a->loop->data->va = va;
+    struct direct_data *data = a->loop->data;
+    data->va = va;
     begin_access(v, a);
-    a->loop->data->value = engine_load(v, va, a->size, 0);
+    data->value[0] = engine_load(v, va, a->size == 16 ? 8 : a->size, 0);
+    if (a->size == 16) {
+        /* The second half may fault; the engine has put the first into its register by then. */
+        uint8_t *half = a->first_half ? g->xmm[a->first_half - 1] : NULL;
+        if (half)
+            memcpy(half, &data->value[0], 8);
+        data->value[1] = engine_load(v, va + 8, 8, 0);
+    }
     end_access(v, a);
 }
 
@@ -132,7 +140,9 @@ static void store(struct guest *g, const struct direct_access *a)
             engine_resume_at(v);
         }
     }
-    engine_store(v, data->va, a->size, data->value, 0);
+    engine_store(v, data->va, a->size == 16 ? 8 : a->size, data->value[0], 0);
+    if (a->size == 16)
+        engine_store(v, data->va + 8, 8, data->value[1], 0);
     end_access(v, a);
 }
 

@@ -183,6 +183,37 @@ class Writer:
         else:
             self.code += self.rng.choice((b"\x90", b"\x66\x90", b"\x0f\x1f\x00", b"\x0f\x1f\x44\x00\x00"))
 
+    def vector(self) -> None:
+        """XMM registers 0 to 14: the last is the compiled loop's own."""
+        prefix, op, memory, imm = self.rng.choice(VECTOR)
+        reg = self.rng.randrange(15)
+        if prefix:
+            self.code += bytes([prefix])
+        if memory is None:
+            memory = self.rng.random() < 0.5
+        if memory:
+            self.insn(bytes([0x0F, op]), reg, store=True, imm=imm, size=4, memory=True)
+            return
+        rm = self.rng.randrange(15)
+        self.code += self.rex(False, reg, 0, rm) + bytes([0x0F, op, 0xC0 | (reg & 7) << 3 | rm & 7])
+        self.code += self.rng.randbytes(imm)
+
+    def vector_general(self) -> None:
+        """Between XMM and general registers, or memory."""
+        op = self.rng.choice((0x6E, 0x7E))
+        self.code += b"\x66"
+        self.insn(bytes([0x0F, op]), self.rng.randrange(15), store=True, size=self.rng.choice((4, 8)))
+
+    def vector_mask(self) -> None:
+        reg, rm = self.rng.choice(WRITABLE), self.rng.randrange(15)
+        self.code += b"\x66" + self.rex(False, reg, 0, rm) + bytes([0x0F, 0xD7, 0xC0 | (reg & 7) << 3 | rm & 7])
+
+    def vector_shift(self) -> None:
+        op, digit = self.rng.choice(VECTOR_SHIFTS)
+        rm = self.rng.randrange(15)
+        self.code += b"\x66" + self.rex(False, 0, 0, rm) + bytes([0x0F, op, 0xC0 | digit << 3 | rm & 7])
+        self.code.append(self.rng.choice((self.rng.randrange(40), self.rng.randrange(256))))
+
     def loop(self, length: int, *, branches: int = 0) -> bytes:
         """`length` instructions with some jumps forward over others, closed by DEC R15 or SUB R15, 1."""
         skips = sorted(self.rng.randrange(length) for _ in range(branches))
@@ -205,10 +236,27 @@ class Writer:
         return bytes(self.code)
 
 
+VECTOR = (
+    *((0x66, op, None, 0) for op in (*range(0x60, 0x6E), *range(0x74, 0x77), *range(0xD1, 0xD6))),
+    *((0x66, op, None, 0) for op in (*range(0xD8, 0xE6), *range(0xE8, 0xF0), *range(0xF1, 0xF7))),
+    *((0x66, op, None, 0) for op in (*range(0xF8, 0xFF), 0x14, 0x15, 0x6F, 0x7F, 0xD6, *range(0x54, 0x58))),
+    *((prefix, op, None, 0) for prefix in (0, 0x66, 0xF3, 0xF2) for op in (0x10, 0x11)),
+    *((prefix, op, None, 0) for prefix in (0, 0x66) for op in (0x28, 0x29)),
+    *((prefix, op, True, 0) for prefix in (0, 0x66) for op in (0x12, 0x13, 0x16, 0x17, 0x2B)),
+    *((0, op, None, 0) for op in (0x12, 0x16, 0x14, 0x15, *range(0x54, 0x58)) if op not in (0x12, 0x16)),
+    *((0, op, False, 0) for op in (0x12, 0x16)), (0x66, 0xE7, True, 0),
+    *((0xF3, op, None, 0) for op in (0x6F, 0x7F, 0x7E)),
+    *((prefix, 0x70, None, 1) for prefix in (0x66, 0xF3, 0xF2)), *((prefix, 0xC6, None, 1) for prefix in (0, 0x66)),
+)  # fmt: skip
+VECTOR_SHIFTS = tuple(
+    (op, digit) for op in (0x71, 0x72, 0x73) for digit in ((2, 3, 6, 7) if op == 0x73 else (2, 4, 6))
+)
+
 KINDS = (
     *(Writer.alu,) * 5, *(Writer.alu_imm,) * 3, Writer.accumulator, *(Writer.move,) * 5, Writer.move_imm,
     *(Writer.extend,) * 2, Writer.sign_extend, *(Writer.lea,) * 2, *(Writer.shift,) * 3, Writer.shift_by_cl,
     *(Writer.unary,) * 2, Writer.test_insn, *(Writer.multiply,) * 2, *(Writer.condition,) * 3, Writer.other,
+    *(Writer.vector,) * 6, Writer.vector_general, Writer.vector_mask, Writer.vector_shift,
 )  # fmt: skip
 
 

@@ -30,6 +30,9 @@ _DRIVER = """
 start:
   mov rsp, {stack}
   lidt [{variables} + 64]
+  mov rax, cr4; or eax, 0x600; mov cr4, rax
+  mov rax, {data}
+{vectors}
   mov ax, 0x20; ltr ax
   mov eax, {lapic}
   mov dword ptr [rax + 0x3e0], 0xb
@@ -114,9 +117,10 @@ def _driver() -> tuple[bytes, dict[str, int]]:
         for index, name in enumerate(REGISTER_NAMES)
         if name not in ("rax", "rcx", "rsp")
     )
+    vectors = "\n".join(f"  movups xmm{index}, [rax + {16 * index}]" for index in range(16))
     text = _DRIVER.format(
         stack=STACK, variables=VARIABLES, lapic=LAPIC, loops=LOOPS, data=DATA, log_entry=LOG_ENTRY,
-        load=load, store=store,
+        load=load, store=store, vectors=vectors,
     )  # fmt: skip
     entry = "\n".join(f"lea rax, [rip + {label}]" for label in _LABELS)
     code = assemble(text + "\n" + entry, DRIVER)
