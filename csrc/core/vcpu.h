@@ -79,6 +79,7 @@ struct vcpu {
     unsigned next_patch;        /* the first patch the translator has not passed */
     void *count_op;             /* the translator's operation that loads the block's instruction count */
     bool translating;
+    uint32_t translated;        /* low half of its description's address */
 
     /* MSRs and timers the engine does not keep. */
     uint32_t cpuid[6];          /* feature words of the model, enum cpuid_word */

@@ -53,12 +53,13 @@ void *count_emit(void *ctx, void (*call_safe_point)(void *), void *closure)
     return patch;
 }
 
-/* The limit is reached. */
-void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t unused)
+/* The limit is reached. `block`: low half of the address of the block's description, which lies near its code.
+ */
+void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t block)
 {
     struct vcpu *v = p;
-    (void)unused;
-    if (!direct_sample(v, CALLER) && cpu_safe_point(v))
+    uintptr_t near = CALLER;
+    if (!direct_sample(v, (struct tb *)(near - (uint32_t)((uint32_t)near - block))) && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
 }
 

@@ -30,7 +30,7 @@
 #define CODE_BYTES (8u << 20)
 #define DATA_BYTES (1u << 20)
 #define LOOPS 1024u
-#define PERIOD 16381u /* instructions between samples: prime, not to keep step with a loop */
+#define PERIOD 8191u  /* instructions between samples: prime, not to keep step with a loop */
 #define HEADS 1024u
 #define HOT 2u
 #define RETRY 16u
@@ -397,13 +397,12 @@ static bool is_hot(struct direct *d, uint64_t pc)
     return true;
 }
 
-bool direct_sample(struct vcpu *v, uintptr_t ra)
+bool direct_sample(struct vcpu *v, struct tb *tb)
 {
     struct direct *d = v->direct;
     if (!d || !only_a_sample(v))
         return false;
-    struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, ra);
-    if (!d->off && tb && is_hot(d, tb->pc) && may_begin(v, tb))
+    if (!d->off && is_hot(d, tb->pc) && may_begin(v, tb))
         promote(v, tb);
     return true;
 }

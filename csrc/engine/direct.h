@@ -5,13 +5,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tb;
 struct vcpu;
 
 int direct_create(struct vcpu *v);
 void direct_destroy(struct vcpu *v);
 
-/* A block begins at or past `limit`. True: only because a sample was due; the safe point is not. */
-bool direct_sample(struct vcpu *v, uintptr_t ra);
+/* Block `tb` begins, at or past `limit`. True: only because a sample was due; the safe point is not. */
+bool direct_sample(struct vcpu *v, struct tb *tb);
 
 /* Blocks of a page are void: so are its loops. */
 void direct_page_changed(struct vcpu *v, uint64_t page);

@@ -173,6 +173,7 @@ void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
     begin_block(v, tb);
     v->translating = true;
     v->count_op = NULL;
+    v->translated = (uint32_t)(uintptr_t)tb;
     __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
     v->translating = false;
     if (v->count_op)
@@ -186,7 +187,7 @@ static void *constant32(void *ctx, uint32_t value)
 }
 
 /* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values
- * do not outlive a branch. */
+ * do not outlive a branch. The second says which block calls (count.c). */
 struct check_call {
     void *ctx, *func;
     struct vcpu *v;
@@ -196,7 +197,7 @@ static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
     void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
-                     constant32(c->ctx, 0)};
+                     constant32(c->ctx, c->v->translated)};
     __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
 }
 
