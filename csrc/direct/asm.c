@@ -188,7 +188,7 @@ uint8_t *asm_near_call(struct assembler *a)
 
 void asm_patch(const struct assembler *a, uint8_t *place, uintptr_t target)
 {
-    int32_t distance = (int32_t)(target - ((uintptr_t)place + (uintptr_t)a->shift + 4));
+    int32_t distance = (int32_t)(target - ((uintptr_t)place + 4));
     if (!a->full)
         memcpy(place, &distance, 4);
 }

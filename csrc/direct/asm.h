@@ -1,4 +1,4 @@
-/* x86-64 encoder: one instruction per call, into a buffer that knows where it will run. See asm.c. */
+/* x86-64 encoder: one instruction per call. See asm.c. */
 #ifndef VMK_DIRECT_ASM_H
 #define VMK_DIRECT_ASM_H
 
@@ -9,10 +9,9 @@
 enum host_reg { H_RAX, H_RCX, H_RDX, H_RBX, H_RSP, H_RBP, H_RSI, H_RDI, H_R14 = 14, H_R15 = 15 };
 enum condition { IF_O = 0, IF_B = 2, IF_AE = 3, IF_E = 4, IF_NE = 5, IF_A = 7, IF_S = 8 };
 
-/* Written at p, run at p + shift. When there is no room left, `full` is set and nothing is written. */
+/* When there is no room left, `full` is set and nothing is written. */
 struct assembler {
     uint8_t *p, *end;
-    intptr_t shift;
     bool full;
 };
 
@@ -41,7 +40,7 @@ static inline struct operand near(const void *p)
 
 static inline uintptr_t asm_here(const struct assembler *a)
 {
-    return (uintptr_t)a->p + (uintptr_t)a->shift;
+    return (uintptr_t)a->p;
 }
 
 void asm_bytes(struct assembler *a, const void *bytes, size_t n);

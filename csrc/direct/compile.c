@@ -376,18 +376,18 @@ static void compile(struct compiler *c)
 bool direct_compile(struct direct_loop *loop, const struct insn *insn, const struct direct_host *host,
                     struct direct_room *room)
 {
-    static _Thread_local struct compiler compiler;
-    struct compiler *c = &compiler;
-    memset(c, 0, sizeof(*c));
-    c->a = (struct assembler){room->write, room->end, room->shift, false};
-    c->loop = loop;
-    c->host = host;
-    c->insn = insn;
-    if (!allocate_accesses(loop, insn))
-        return false;
-    compile(c);
-    if (c->a.full)
-        return false;
-    room->write = c->a.p;
-    return true;
+    struct compiler *c = calloc(1, sizeof(*c));
+    bool fits = false;
+    if (c && allocate_accesses(loop, insn)) {
+        c->a = (struct assembler){room->write, room->end, false};
+        c->loop = loop;
+        c->host = host;
+        c->insn = insn;
+        compile(c);
+        fits = !c->a.full;
+        if (fits)
+            room->write = c->a.p;
+    }
+    free(c);
+    return fits;
 }

@@ -84,10 +84,9 @@ struct direct_host {
     const void *(*judge)(struct guest *, struct direct_loop *);
 };
 
-/* Room for code: written at `write`, run at write + shift. */
+/* Room for code. */
 struct direct_room {
     uint8_t *write, *end;
-    intptr_t shift;
 };
 
 /* Compiles a loop whose blocks are set; `insn` are their instructions. False: it does not fit. */

@@ -9,13 +9,11 @@
  * None of it may show. Blocks, and so the places where interrupts can come, are the engine's; instructions
  * count as there; the TLB is filled by the same accesses in the same order; every fault has the same state.
  * Leaves out: code that changes itself while it runs in a loop (its page is left to the engine). */
-#define _GNU_SOURCE /* memfd_create */
 #include "engine/direct.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/vcpu.h"
 #include "core/vm.h"
@@ -51,7 +49,7 @@ struct head {
 
 struct direct {
     struct direct_host host[MMU_MODES];
-    uint8_t *code, *alias, *data;   /* run here, written there; the loops' data */
+    uint8_t *code, *data;           /* CODE_BYTES for the loops, and behind them their data */
     struct direct_room room;
     uint8_t *data_next;
     struct direct_loop *loop[LOOPS];
@@ -62,6 +60,7 @@ struct direct {
     unsigned hot, retry; /* hits until the first attempt at a block, and half of those until the second */
     bool off;
     struct head head[HEADS];
+    struct insn insn[DIRECT_INSNS]; /* of the loop being compiled */
     uint64_t banned[BANNED / 64];   /* hashed pages that write to themselves */
 };
 
@@ -153,7 +152,7 @@ static bool only_a_sample(struct vcpu *v)
     if (!limit || v->guest->icount >= v->due)
         return false;
     d->sample_at = v->guest->icount + d->period;
-    uint64_t next = v->due < d->sample_at ? v->due : d->sample_at;
+    uint64_t next = v->due < d->sample_at || d->off ? v->due : d->sample_at;
     /* Not over a kick that comes now. */
     __atomic_compare_exchange_n(&v->guest->limit, &limit, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     return true;
@@ -265,32 +264,28 @@ static void start_afresh(struct direct *d)
         free_loop(d->loop[n]);
     }
     d->loops = 0;
-    d->room = (struct direct_room){d->alias, d->alias + CODE_BYTES, d->code - d->alias};
+    d->room = (struct direct_room){d->code, d->code + CODE_BYTES};
     d->data_next = d->data;
     memset(d->head, 0, sizeof(d->head));
 }
 
-/* Code and data near the engine's code; the code is writable through a second mapping only. */
+/* Code and data near the engine's code. The code is writable only while something is compiled. */
 static bool map_room(struct direct *d, const uint8_t *near)
 {
-    int fd = memfd_create("vmm direct execution", MFD_CLOEXEC);
-    if (fd < 0)
+    void *hint = (void *)(((uintptr_t)near & ~0xfffffull) + NEAR_ENOUGH / 2);
+    void *room = mmap(hint, CODE_BYTES + DATA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
         return false;
-    bool sized = ftruncate(fd, CODE_BYTES) == 0;
-    void *room = mmap((void *)(((uintptr_t)near & ~0xfffffull) + NEAR_ENOUGH / 2), CODE_BYTES + DATA_BYTES,
-                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    void *alias = mmap(NULL, CODE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    bool ok = sized && room != MAP_FAILED && alias != MAP_FAILED &&
-              mmap(room, CODE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) == room;
-    close(fd);
-    d->code = room == MAP_FAILED ? NULL : room;
-    d->alias = alias == MAP_FAILED ? NULL : alias;
-    int64_t distance = d->code - near;
-    if (!ok || distance > NEAR_ENOUGH || distance < -NEAR_ENOUGH)
-        return false;
+    d->code = room;
     d->data = d->code + CODE_BYTES;
     start_afresh(d);
-    return true;
+    int64_t distance = d->code - near;
+    return distance < NEAR_ENOUGH && distance > -NEAR_ENOUGH;
+}
+
+static bool protect(struct direct *d, int prot)
+{
+    return mprotect(d->code, CODE_BYTES, prot) == 0;
 }
 
 static void patch(struct direct_loop *l, uint8_t *code)
@@ -343,43 +338,51 @@ static bool may_begin(struct vcpu *v, const struct tb *tb)
            !(v->direct->banned[page % BANNED / 64] >> page % 64 & 1);
 }
 
-static bool compile(struct vcpu *v, const struct tb *tb, struct direct_loop *l)
+static bool find_loop(struct vcpu *v, const struct tb *tb, struct direct_loop *l)
 {
-    static _Thread_local struct insn insn[DIRECT_INSNS];
-    struct direct *d = v->direct;
     struct direct_code code = {.va = tb->pc & ~(PAGE_SIZE - 1),
                                .bytes = v->board->ram.host + tb->page[0],
                                .is_block = is_block,
                                .linked = linked,
                                .jump = jump_in_code};
-    if (!direct_find(&code, tb, tb->pc, l, insn))
-        return false;
     l->page = tb->page[0] >> PAGE_SHIFT;
-    l->data = (struct direct_data *)d->data_next;
-    if (!direct_compile(l, insn, &d->host[mode_of(tb->flags)], &d->room))
-        return false;
-    d->data_next += sizeof(*l->data);
-    return true;
+    l->data = (struct direct_data *)v->direct->data_next;
+    l->data->credit = CREDIT;
+    return direct_find(&code, tb, tb->pc, l, v->direct->insn);
+}
+
+/* False also where the host does not let the code be executed again: then there are no loops any more. */
+static bool compile(struct direct *d, enum mmu_mode mode, struct direct_loop *l)
+{
+    bool compiled = protect(d, PROT_READ | PROT_WRITE) && direct_compile(l, d->insn, &d->host[mode], &d->room);
+    if (protect(d, PROT_READ | PROT_EXEC))
+        return compiled;
+    d->off = true;
+    start_afresh(d);
+    return false;
+}
+
+static void make_room(struct direct *d, const uint8_t *near)
+{
+    if (!d->code && !map_room(d, near))
+        d->off = true;
+    else if (d->loops == LOOPS || d->room.end - d->room.write < CODE_BYTES / 16 ||
+             d->data_next + sizeof(struct direct_data) > d->data + DATA_BYTES)
+        start_afresh(d);
 }
 
 static void promote(struct vcpu *v, struct tb *tb)
 {
     struct direct *d = v->direct;
-    if (!d->code && !map_room(d, tb->code)) {
-        d->off = true;
-        return;
-    }
-    if (d->loops == LOOPS || d->room.end - d->room.write < CODE_BYTES / 16 ||
-        d->data_next + sizeof(struct direct_data) > d->data + DATA_BYTES)
-        start_afresh(d);
-    struct direct_loop *l = calloc(1, sizeof(*l));
+    make_room(d, tb->code);
+    struct direct_loop *l = d->off ? NULL : calloc(1, sizeof(*l));
     if (!l)
         return;
-    if (!compile(v, tb, l)) {
+    if (!find_loop(v, tb, l) || !compile(d, mode_of(tb->flags), l)) {
         free_loop(l);
         return;
     }
-    l->data->credit = CREDIT;
+    d->data_next += sizeof(*l->data);
     d->loop[d->loops++] = l;
     v->stats.direct_loops++;
     patch(l, tb->code);
@@ -459,8 +462,6 @@ void direct_destroy(struct vcpu *v)
         free_loop(d->loop[n]);
     if (d->code)
         munmap(d->code, CODE_BYTES + DATA_BYTES);
-    if (d->alias)
-        munmap(d->alias, CODE_BYTES);
     free(d);
     v->direct = NULL;
 }

@@ -14,7 +14,6 @@ WRITABLE = (0, 1, 2, 6, 7, 8, 9, 10, 11, 13, 14)
 INDEX = (1, 9)  # masked now and then, so that an access through it often hits
 
 ALU = tuple(8 * row + form for row in range(8) for form in range(4))
-OPERAND = struct.Struct("<B")
 
 
 class Writer:
@@ -115,7 +114,8 @@ class Writer:
             self.code += self.rex(False, 0, 0, reg) + bytes([0xB0 | reg & 7]) + self.rng.randbytes(1)
         else:
             wide = self.rng.random() < 0.5
-            self.code += self.rex(wide, 0, 0, reg) + bytes([0xB8 | reg & 7]) + self.rng.randbytes(8 if wide else 4)
+            self.code += self.rex(wide, 0, 0, reg) + bytes([0xB8 | reg & 7])
+            self.code += self.rng.randbytes(8 if wide else 4)
 
     def extend(self) -> None:
         op = self.rng.choice((0xB6, 0xB7, 0xBE, 0xBF))
@@ -144,7 +144,8 @@ class Writer:
         self.insn(b"\xd3", digit, store=True, size=size, digit=True, memory=False)
 
     def unary(self) -> None:
-        op, digit = self.rng.choice(((0xF7, 2), (0xF7, 3), (0xFF, 0), (0xFF, 1), (0xFE, 0), (0xFE, 1), (0xF6, 2)))
+        rows = ((0xF7, 2), (0xF7, 3), (0xFF, 0), (0xFF, 1), (0xFE, 0), (0xFE, 1), (0xF6, 2))
+        op, digit = self.rng.choice(rows)
         self.insn(bytes([op]), digit, store=True, size=1 if not op & 1 else self.word(), digit=True)
 
     def test_insn(self) -> None:
@@ -206,7 +207,8 @@ class Writer:
 
     def vector_mask(self) -> None:
         reg, rm = self.rng.choice(WRITABLE), self.rng.randrange(15)
-        self.code += b"\x66" + self.rex(False, reg, 0, rm) + bytes([0x0F, 0xD7, 0xC0 | (reg & 7) << 3 | rm & 7])
+        self.code += b"\x66" + self.rex(False, reg, 0, rm)
+        self.code += bytes([0x0F, 0xD7, 0xC0 | (reg & 7) << 3 | rm & 7])
 
     def vector_shift(self) -> None:
         op, digit = self.rng.choice(VECTOR_SHIFTS)
@@ -243,10 +245,11 @@ VECTOR = (
     *((prefix, op, None, 0) for prefix in (0, 0x66, 0xF3, 0xF2) for op in (0x10, 0x11)),
     *((prefix, op, None, 0) for prefix in (0, 0x66) for op in (0x28, 0x29)),
     *((prefix, op, True, 0) for prefix in (0, 0x66) for op in (0x12, 0x13, 0x16, 0x17, 0x2B)),
-    *((0, op, None, 0) for op in (0x12, 0x16, 0x14, 0x15, *range(0x54, 0x58)) if op not in (0x12, 0x16)),
+    *((0, op, None, 0) for op in (0x14, 0x15, *range(0x54, 0x58))),
     *((0, op, False, 0) for op in (0x12, 0x16)), (0x66, 0xE7, True, 0),
     *((0xF3, op, None, 0) for op in (0x6F, 0x7F, 0x7E)),
-    *((prefix, 0x70, None, 1) for prefix in (0x66, 0xF3, 0xF2)), *((prefix, 0xC6, None, 1) for prefix in (0, 0x66)),
+    *((prefix, 0x70, None, 1) for prefix in (0x66, 0xF3, 0xF2)),
+    *((prefix, 0xC6, None, 1) for prefix in (0, 0x66)),
 )  # fmt: skip
 VECTOR_SHIFTS = tuple(
     (op, digit) for op in (0x71, 0x72, 0x73) for digit in ((2, 3, 6, 7) if op == 0x73 else (2, 4, 6))

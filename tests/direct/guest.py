@@ -16,6 +16,7 @@ from vmm.monitor.records import REGISTER_NAMES
 
 MIB = 1 << 20
 PAGE = 4096
+MEMORY = 64 * MIB
 TABLES, DRIVER, VARIABLES, REGISTERS, IDT, GDT = 0x1000, 0x10000, 0x20000, 0x21000, 0x30000, 0x31000
 LOG, STACK, TSS = 0x40000, 0x3F000, 0x32000
 LOOPS = 2 * MIB
@@ -24,7 +25,6 @@ DATA_PAGES = 16
 MISSING, READ_ONLY, BEYOND = 3, 5, 14  # pages of DATA: not mapped, not writable, MMIO
 LAPIC = 0xFEE00000
 LOG_ENTRY = 256
-GENERAL = [name for name in REGISTER_NAMES if name != "rsp"]
 
 _DRIVER = """
 start:
@@ -145,14 +145,14 @@ def _tables() -> bytes:
     """4 KiB pages for the first 4 MiB, 2 MiB pages up to 1 GiB, and the local APIC's."""
     pml4, pdpt, low, high = (bytearray(PAGE) for _ in range(4))
     leaves = bytearray(2 * PAGE)
-    at = {"pdpt": TABLES + PAGE, "low": TABLES + 2 * PAGE, "high": TABLES + 3 * PAGE, "leaves": TABLES + 4 * PAGE}
-    struct.pack_into("<Q", pml4, 0, at["pdpt"] | 7)
-    struct.pack_into("<Q", pdpt, 0, at["low"] | 7)
-    struct.pack_into("<Q", pdpt, 8 * 3, at["high"] | 7)
+    at_pdpt, at_low, at_high, at_leaves = (TABLES + PAGE * index for index in range(1, 5))
+    struct.pack_into("<Q", pml4, 0, at_pdpt | 7)
+    struct.pack_into("<Q", pdpt, 0, at_low | 7)
+    struct.pack_into("<Q", pdpt, 8 * 3, at_high | 7)
     for index in range(512):
         struct.pack_into("<Q", low, 8 * index, index << 21 | 0x87)
     for index in range(2):
-        struct.pack_into("<Q", low, 8 * index, at["leaves"] + index * PAGE | 7)
+        struct.pack_into("<Q", low, 8 * index, at_leaves + index * PAGE | 7)
     struct.pack_into("<Q", high, 8 * (LAPIC >> 21 & 511), LAPIC & ~(2 * MIB - 1) | 0x97)
     for index in range(1024):
         struct.pack_into("<Q", leaves, 8 * index, index << 12 | 7)
@@ -191,12 +191,15 @@ class Ran:
             for at in range(0, len(self.log), 8)
             if self.log[at : at + 8] != other.log[at : at + 8]
         ]
-        found += [
-            f"page {page:#x} from {next(at for at in range(PAGE) if one[at] != two[at]):#x}"
-            for page in sorted(self.pages.keys() | other.pages.keys())
-            if (one := self.pages.get(page, bytes(PAGE))) != (two := other.pages.get(page, bytes(PAGE)))
-        ]
-        found += [f"state byte {at}" for at, pair in enumerate(zip(self.state, other.state)) if len(set(pair)) > 1]
+        empty = bytes(PAGE)
+        for page in sorted(self.pages.keys() | other.pages.keys()):
+            mine, its = self.pages.get(page, empty), other.pages.get(page, empty)
+            if mine != its:
+                found.append(
+                    f"page {page:#x} from {next(at for at in range(PAGE) if mine[at] != its[at]):#x}"
+                )
+        pairs = enumerate(zip(self.state, other.state, strict=True))
+        found += [f"state byte {at}" for at, (one, two) in pairs if one != two]
         if self.registers != other.registers:
             found.append(f"{self.registers} {other.registers}")
         if (self.interrupts, self.exceptions) != (other.interrupts, other.exceptions):
@@ -204,30 +207,42 @@ class Ran:
         return found[:20]
 
 
-def run_loops(
-    loops: list[bytes], direct: Direct, *, data: bytes = b"", general: dict[str, int] | None = None,
-    flags: int = 2, tick: int = 997, limit: int = 3_000_000,
-) -> tuple[Ran, Stats]:  # fmt: skip
-    """Run each loop until it jumps to FINISH or faults. `general`: registers that each starts with."""
-    monitor = Monitor(Config(memory=64 * MIB, direct=direct))
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Loops, each of which runs until it jumps to FINISH or faults: the registers and flags that each starts
+    with, what DATA holds, and how often the timer ticks, in instructions."""
+
+    loops: list[bytes]
+    general: dict[str, int]
+    data: bytes = b""
+    flags: int = 2
+    tick: int = 997
+
+
+def run_loops(batch: Batch, direct: Direct, limit: int = 3_000_000) -> tuple[Ran, Stats]:
+    """Run a batch, but at most `limit` instructions."""
+    monitor = Monitor(Config(memory=MEMORY, direct=direct))
     try:
-        _place(monitor, loops, data, general or {}, flags, tick)
-        monitor.boot(Boot(CpuMode.LONG, DRIVER, {}, cr3=TABLES, gdt_base=GDT, gdt_limit=0x2F, cs=0x10, ds=0x18))
+        _place(monitor, batch)
+        tables = {"cr3": TABLES, "gdt_base": GDT, "gdt_limit": 0x2F}
+        monitor.boot(Boot(CpuMode.LONG, DRIVER, {}, cs=0x10, ds=0x18, **tables))
         monitor.run(until_instructions=limit)
         stats = monitor.stats()
+        pages = (page for page in monitor.written_pages() if page < MEMORY // PAGE)
         ran = Ran(
-            monitor.registers(), monitor.ram_read(LOG, LOG_ENTRY * len(loops)), monitor.save_state(),
-            {page: monitor.ram_read(page * PAGE, PAGE) for page in monitor.written_pages() if page < 64 * MIB // PAGE},
-            dict(stats.interrupts), dict(stats.exceptions),
-        )  # fmt: skip
+            registers=monitor.registers(),
+            log=monitor.ram_read(LOG, LOG_ENTRY * len(batch.loops)),
+            state=monitor.save_state(),
+            pages={page: monitor.ram_read(page * PAGE, PAGE) for page in pages},
+            interrupts=dict(stats.interrupts),
+            exceptions=dict(stats.exceptions),
+        )
         return ran, stats
     finally:
         monitor.close()
 
 
-def _place(
-    monitor: Monitor, loops: list[bytes], data: bytes, general: dict[str, int], flags: int, tick: int
-) -> None:
+def _place(monitor: Monitor, batch: Batch) -> None:
     tss_low = 0x67 | (TSS & 0xFFFFFF) << 16 | 0x89 << 40
     monitor.ram_write(GDT, struct.pack("<6Q", 0, 0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, tss_low, 0))
     tss = bytearray(104)
@@ -239,10 +254,11 @@ def _place(
     monitor.ram_write(IDT, bytes(idt))
     monitor.ram_write(TABLES, _tables_with_holes())
     monitor.ram_write(DRIVER, CODE)
-    variables = struct.pack("<8Q", 0, len(loops), 0, 0, flags | 0x202, LOG, tick, 0)
+    variables = struct.pack("<8Q", 0, len(batch.loops), 0, 0, batch.flags | 0x202, LOG, batch.tick, 0)
     monitor.ram_write(VARIABLES, variables + struct.pack("<HQ", PAGE - 1, IDT))
-    monitor.ram_write(REGISTERS, struct.pack("<16Q", *(general.get(name, 0) for name in REGISTER_NAMES)))
-    if data:
-        monitor.ram_write(DATA, data)
-    for index, code in enumerate(loops):
+    registers = (batch.general.get(name, 0) for name in REGISTER_NAMES)
+    monitor.ram_write(REGISTERS, struct.pack("<16Q", *registers))
+    if batch.data:
+        monitor.ram_write(DATA, batch.data)
+    for index, code in enumerate(batch.loops):
         monitor.ram_write(LOOPS + index * PAGE, code)

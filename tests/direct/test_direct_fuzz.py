@@ -12,31 +12,32 @@ from tests.direct import blocks, guest
 from vmm.monitor import Direct
 
 LONG = os.environ.get("VMM_FUZZ") == "long"
-BATCHES = 400 if LONG else 24
+BATCHES = 2000 if LONG else 20
 LOOPS = 24
 ROUNDS = 40
 
 
-def _batch(seed: int, branches: int) -> tuple[list[bytes], dict[str, object]]:
+def batch(seed: int, branches: int) -> guest.Batch:
+    """Loops of up to 24 instructions with up to `branches` jumps inside each."""
     rng = random.Random(seed)
     loops = []
     for index in range(LOOPS):
         writer = blocks.Writer(rng, at=guest.LOOPS + index * guest.PAGE)
         loops.append(writer.loop(rng.randrange(1, 24), branches=rng.randrange(branches + 1)))
-    settings: dict[str, object] = {
-        "data": rng.randbytes(guest.DATA_PAGES * guest.PAGE),
-        "general": blocks.registers(rng, ROUNDS),
-        "flags": rng.getrandbits(12) & 0xCD5,
-        "tick": rng.randrange(150, 2500),
-    }
-    return loops, settings
+    return guest.Batch(
+        loops=loops,
+        general=blocks.registers(rng, ROUNDS),
+        data=rng.randbytes(guest.DATA_PAGES * guest.PAGE),
+        flags=rng.getrandbits(12) & 0xCD5,
+        tick=rng.randrange(150, 2500),
+    )
 
 
 @pytest.mark.parametrize("branches", [0, 3])
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_random_loops_are_equal(seed: int, branches: int) -> None:
-    loops, settings = _batch(seed, branches)
-    plain, _ = guest.run_loops(loops, Direct.OFF, **settings)
-    direct, stats = guest.run_loops(loops, Direct.EAGER, **settings)
+    loops = batch(seed, branches)
+    plain, _ = guest.run_loops(loops, Direct.OFF)
+    direct, stats = guest.run_loops(loops, Direct.EAGER)
     assert stats.direct_loops >= LOOPS // 3
     assert plain.differences(direct) == []

@@ -42,7 +42,7 @@ class RunOptions:
     direct: str = option(
         "on",
         "on|off|eager",
-        "Hot loops run on the host's own processor (default), never, or at first sight; the guest cannot tell.",
+        "Hot loops run on the host's own processor (default), never, or at first sight; no guest can tell.",
     )
     policy: list[str] = repeated(
         "NAME=native|trap|inline",

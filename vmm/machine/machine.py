@@ -36,13 +36,14 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `direct` hot loops on the host's own
-    processor, `on` or `off` (the guest cannot tell), `eager` at the first sight of each; `policies` what becomes of
-    single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
-    what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
-    `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
-    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time.
+    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `direct` whether hot loops
+    run on the host's own processor, `on` or `off` (the guest cannot tell), or `eager` at the first sight of
+    each; `policies` what becomes of single instructions instead, as in
+    `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and what each allows: `native`, `trap`,
+    `inline`); `debug_exit` a port: what is written there ends the run; `msr` what unknown MSRs do, `fault` or
+    `zero`; `trace` names of events to record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol`
+    insists on a boot protocol; `rtc` is the date at power-on, by default 2000-01-01 in virtual time and now
+    in real time.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
