@@ -26,6 +26,9 @@ fuzz: build guests packages
 	$(RUN_TESTS)
 
 bench: build packages
+	$(BIN)/python -m vmm bench traps $(if $(shell command -v qemu-system-x86_64),--against qemu)
+	$(BIN)/python -m vmm bench check bench/baseline.json
+	$(BIN)/python -m bench.forks
 	$(BIN)/python -m bench.boot
 	$(BIN)/python -m bench.loops
 

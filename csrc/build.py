@@ -12,13 +12,25 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent
-HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_net.h")
+# What C calls in Python; vmm/monitor/ends.py defines it.
+CALLBACKS = """
+extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t len, uint64_t now);
+"""
 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
+_ACCESSES = ("ldub", "lduw", "ldl", "ldq", "stb", "stw", "stl", "stq")
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
+    "tcg_gen_code",
+    "tcg_gen_exit_tb",
+    "helper_vmload",  # engine/strings.c
+    # engine/access.c
+    *(f"cpu_{access}_{kind}_ra" for access in _ACCESSES for kind in ("mmuidx", "data")),
+    "memory_region_dispatch_read",  # engine/mmio.c
+    "memory_region_dispatch_write",
     "cpu_ldub_code",
     "cpu_lduw_code",
     "cpu_ldl_code",
@@ -94,6 +106,7 @@ def builder() -> FFI:
     ffi = FFI()
     for name in HEADERS:
         ffi.cdef(declarations(CSRC / "include" / name))
+    ffi.cdef(CALLBACKS)
     wrapped = [f"{name}_x86_64" for name in WRAPPED] + WRAPPED_PLAIN
     wraps = [f"-Wl,--wrap={name}" for name in wrapped]
     headers = [path for suffix in ("h", "def") for path in sorted(CSRC.glob(f"**/*.{suffix}"))]
@@ -106,7 +119,8 @@ def builder() -> FFI:
         include_dirs=[str(CSRC), str(CSRC / "include"), str(unicorn / "include"), str(capstone / "include")],
         extra_objects=[str(unicorn / "lib" / "libunicorn.a"), str(capstone / "lib" / "libcapstone.so")],
         extra_compile_args=[
-            *("-std=gnu11", "-O2", "-g", "-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
+            *("-std=gnu11", "-O2", "-g", "-fvisibility=hidden"),
+            *("-fno-strict-aliasing", "-fno-math-errno", "-ffp-contract=off"),
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[

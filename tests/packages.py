@@ -52,9 +52,12 @@ CATALOGUE = {
         Package("grub-firmware-qemu"),
         Package("u-boot-qemu"),
         Package("ipxe"),
+        Package("ipxe-qemu"),
         Package("busybox-static"),
         Package("acpica-tools"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("tshark", program="tshark"),
+        Package("chromium", program="chromium"),
     )
 }
 

@@ -110,6 +110,104 @@ __attribute__((optimize("no-tree-vectorize"))) static void sha256(void)
     sink = h[0];
 }
 
+/* An integer mix of the kind that CoreMark measures: a linked list sorted, a small matrix product, a state
+ * machine over text, all summed up in a CRC. */
+static uint16_t crc16(uint16_t crc, uint32_t value)
+{
+    for (int i = 0; i < 16; i++, value >>= 1)
+        crc = (uint16_t)(crc >> 1 ^ (((crc ^ value) & 1) ? 0xa001 : 0));
+    return crc;
+}
+
+struct node {
+    struct node *next;
+    int16_t key, data;
+};
+
+static struct node *sorted(struct node *list)
+{
+    struct node *halves[2] = {NULL, NULL}, head = {NULL, 0, 0}, *tail = &head;
+    if (!list || !list->next)
+        return list;
+    for (int side = 0; list; side ^= 1) {
+        struct node *next = list->next;
+        list->next = halves[side];
+        halves[side] = list;
+        list = next;
+    }
+    halves[0] = sorted(halves[0]);
+    halves[1] = sorted(halves[1]);
+    while (halves[0] || halves[1]) {
+        int side = !halves[0] || (halves[1] && halves[1]->key < halves[0]->key);
+        tail = tail->next = halves[side];
+        halves[side] = tail->next;
+    }
+    tail->next = NULL;
+    return head.next;
+}
+
+static uint16_t list_work(uint16_t crc)
+{
+    static struct node nodes[64];
+    for (int i = 0; i < 64; i++)
+        nodes[i] = (struct node){i < 63 ? &nodes[i + 1] : NULL, (int16_t)(crc * (i + 7) & 0x3ff), (int16_t)i};
+    for (struct node *n = sorted(nodes); n; n = n->next)
+        crc = crc16(crc, (uint32_t)(n->key ^ n->data));
+    return crc;
+}
+
+static uint16_t matrix_work(uint16_t crc)
+{
+    enum { N = 9 };
+    int16_t a[N][N], b[N][N];
+    for (int i = 0; i < N * N; i++) {
+        a[i / N][i % N] = (int16_t)(crc + i);
+        b[i / N][i % N] = (int16_t)(crc ^ i);
+    }
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            int32_t sum = 0;
+            for (int k = 0; k < N; k++)
+                sum += a[i][k] * b[k][j];
+            crc = crc16(crc, (uint32_t)sum);
+        }
+    return crc;
+}
+
+/* Counts numbers, signs and words. */
+static uint16_t state_work(uint16_t crc)
+{
+    static const char text[] =
+        "5012,1234,-874,+122,35.54400,.1234500,-110.700,+0.64400,5.500e+3,T0.3e-1F,1T3.4e4z";
+    enum { START, NUMBER, FRACTION, EXPONENT, INVALID, STATES } state = START;
+    uint32_t seen[STATES] = {0};
+    for (const char *p = text; *p; p++) {
+        char c = (char)(*p ^ (crc & 1 && *p == ','));
+        if (c == ',')
+            state = START;
+        else if (c >= '0' && c <= '9')
+            state = state == START ? NUMBER : state;
+        else if (c == '.')
+            state = state == START || state == NUMBER ? FRACTION : INVALID;
+        else if (c == 'e')
+            state = state == FRACTION || state == NUMBER ? EXPONENT : INVALID;
+        else if (c != '+' && c != '-')
+            state = INVALID;
+        seen[state]++;
+    }
+    for (int i = 0; i < STATES; i++)
+        crc = crc16(crc, seen[i]);
+    return crc;
+}
+
+static void mix(void)
+{
+    uint16_t crc = 1;
+    for (int i = 0; i < 1500; i++)
+        crc = state_work(matrix_work(list_work(crc)));
+    sink = crc;
+}
+
 static void doubles(void)
 {
     double d = 1.0;
@@ -153,6 +251,38 @@ static void fork_exec(void)
         }
         waitpid(child, NULL, 0);
     }
+}
+
+static void fork_wait(void)
+{
+    for (int i = 0; i < 200; i++) {
+        pid_t child = fork();
+        if (!child)
+            _exit(0);
+        waitpid(child, NULL, 0);
+    }
+}
+
+/* One of the guest's own programs, on a file in memory. */
+static void gzip(void)
+{
+    static const char name[] = "/tmp.gz.input";
+    if (access(name, R_OK)) {
+        FILE *f = fopen(name, "w");
+        uint32_t x = 1;
+        for (int i = 0; f && i < 60000; i++, x = x * 1664525 + 1013904223)
+            fprintf(f, "%u: line %d of the input, %08x\n", x >> 20, i, x >> (i & 15));
+        if (f)
+            fclose(f);
+    }
+    pid_t child = fork();
+    if (!child) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 1);
+        execl("/bin/busybox", "gzip", "-c", name, (char *)NULL);
+        _exit(1);
+    }
+    waitpid(child, NULL, 0);
 }
 
 static void page_faults(void)
@@ -199,12 +329,15 @@ static const struct {
     {"vector", vector},
     {"memcpy", copy},
     {"sha256", sha256},
+    {"mix", mix},
     {"double", doubles},
     {"matrix", matrix},
     {"syscall", system_calls},
     {"fork+exec", fork_exec},
+    {"fork+wait", fork_wait},
     {"page-fault", page_faults},
     {"context-switch", context_switches},
+    {"gzip", gzip},
 };
 
 int main(void)

@@ -1,7 +1,8 @@
-/* A disk as its adapter sees it: a backend that moves bytes, behind a bounded queue that keeps them honest.
+/* A disk as its adapter sees it: a backend that moves bytes, behind a bounded queue that keeps them
+ * honest.
  *
- * Two interfaces. Below, `struct blk_ops`: a format or a file, written as plain blocking calls; they run on
- * a worker thread and know nothing of the VM. Above, blk_submit(): an adapter hands in a request on the
+ * Two interfaces. Below, `struct blk_ops`: a format or a file, written as plain blocking calls; they run
+ * on a worker thread and know nothing of the VM. Above, blk_submit(): an adapter hands in a request on the
  * vCPU thread and hears of its end on the vCPU thread, through its board's deadline. Guest memory is never
  * touched by a worker: a request owns a host buffer, the adapter copies from the guest before it submits a
  * write and to the guest after a read has ended.
@@ -12,8 +13,8 @@
  * it.
  *
  * Order: requests may run side by side, except that a FLUSH starts when all earlier ones have ended, and
- * that a request whose range overlaps an earlier one's waits for it. A write is durable when a later FLUSH,
- * or its own FUA, has ended; not before. */
+ * that a request whose range overlaps an earlier one's waits for it. A write is durable when a later
+ * FLUSH, or its own FUA, has ended; not before. */
 #ifndef VMK_BLK_BLK_H
 #define VMK_BLK_BLK_H
 
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 struct board;
+struct dev;
 
 enum blk_op {
     BLK_READ = 0,
@@ -83,8 +85,9 @@ struct blk;
 
 #define BLK_QUEUE_MAX 256 /* requests in flight per disk */
 
-/* A disk on a board; takes over `backend` (closed by blk_close). NULL with board->error set. */
-struct blk *blk_open(struct board *b, const struct blk_backend *backend);
+/* A disk of the chip `adapter`; takes over `backend` (closed by blk_close). In real time the adapter hears of
+ * finished requests by INBOX_WAKE in its event slot. NULL with board->error set. */
+struct blk *blk_open(struct dev *adapter, const struct blk_backend *backend);
 /* Waits for the host to finish what is in flight, ends it as BLK_ECANCELLED, closes the backend. */
 void blk_close(struct blk *blk);
 
@@ -94,8 +97,18 @@ const struct blk_backend *blk_info(const struct blk *blk);
  * never called from inside blk_submit(). */
 int blk_submit(struct blk *blk, struct blk_req *req);
 
-/* Ends every request of `owner` (NULL: all) as BLK_ECANCELLED, now. What the host already began is not
- * undone; its buffers are safe to free on return. */
+/* The same for a request that was in flight when the VM was saved: `due` is what blk_due() said then. */
+int blk_resubmit(struct blk *blk, struct blk_req *req, uint64_t due);
+
+/* The VM time at which a request in flight ends; 0 in real time. */
+static inline uint64_t blk_due(const struct blk_req *req)
+{
+    return req->due;
+}
+
+/* Ends every request of `owner` (NULL: all) as BLK_ECANCELLED, now; buffers are safe to free on return.
+ * What was submitted has reached the host all the same, except in real time what it had not begun: which
+ * of them it had would otherwise tell the guest about the host's speed. */
 void blk_cancel(struct blk *blk, void *owner);
 
 /* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real
@@ -103,7 +116,20 @@ void blk_cancel(struct blk *blk, void *owner);
 uint64_t blk_deadline(const struct blk *blk);
 void blk_run_due(struct blk *blk, uint64_t now);
 
-/* Waits until nothing is in flight (before a snapshot); due requests then end at the next blk_run_due(). */
+/* Waits until the host has nothing left to do (before a snapshot); due requests then end at the next
+ * blk_run_due(). */
 void blk_quiesce(struct blk *blk);
+
+struct blk_counters {
+    uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors;
+};
+void blk_counters(struct blk *blk, struct blk_counters *out);
+
+/* The backend's text for its last failed request; empty if none has failed. */
+void blk_last_error(struct blk *blk, char text[160]);
+
+/* A disk in memory: `bytes` belongs to the caller and outlives the disk, or is NULL for zeroes of our own.
+ * Fills *out; 0 or a negative vmk_error. */
+int blk_ramdisk(struct blk_backend *out, void *bytes, uint64_t size, bool readonly);
 
 #endif

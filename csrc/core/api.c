@@ -102,6 +102,11 @@ void vmk_stop(struct vm *vm)
     vm_stop(vm);
 }
 
+uint64_t vmk_next_event(struct vm *vm)
+{
+    return vm_next_event(vm);
+}
+
 uint64_t vmk_now(struct vm *vm)
 {
     return board_now(vm->board);
@@ -263,7 +268,7 @@ int vmk_registers(struct vm *vm, uint32_t cpu, struct vmk_registers *out)
     out->cr4 = g->cr[4];
     out->cr8 = lapic_get_tpr(vm->board->irq.lapic[cpu]);
     out->efer = g->efer;
-    out->icount = v->guest->icount;
+    out->icount = guest_icount(v->guest);
     for (unsigned i = 0; i < 6; i++)
         out->seg[i] = segment(&g->seg[i]);
     out->ldt = segment(&g->ldt);
@@ -283,6 +288,7 @@ static void add_stats(struct vmk_stats *out, const struct vcpu_stats *s)
         out->exceptions[i] += s->exception[i];
     for (unsigned i = 0; i < 256; i++)
         out->interrupts[i] += s->interrupt[i];
+    out->monitor_entries += s->monitor_entries;
     out->nmis += s->nmi;
     out->engine_entries += s->entries;
     out->safe_points += s->safe_points;
@@ -409,6 +415,15 @@ const char *vmk_cpu_model(uint32_t row)
 const char *vmk_cpu_model_text(uint32_t row)
 {
     return cpuid_model_text(row);
+}
+
+uint64_t vmk_host_cycles(void)
+{
+#ifdef __x86_64__
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
 }
 
 const char *vmk_engine_version(void)

@@ -102,15 +102,21 @@ struct board *board_create(const struct vmk_config *cfg, char *err, size_t errle
     return b;
 }
 
+void board_shut(struct board *b)
+{
+    for (unsigned i = 0; i < b->ndevs && !b->shut; i++)
+        if (b->devs[i].cls->destroy)
+            b->devs[i].cls->destroy(&b->devs[i]);
+    b->shut = true;
+}
+
 void board_destroy(struct board *b)
 {
     if (!b)
         return;
-    for (unsigned i = 0; i < b->ndevs; i++) {
-        if (b->devs[i].cls->destroy)
-            b->devs[i].cls->destroy(&b->devs[i]);
+    board_shut(b);
+    for (unsigned i = 0; i < b->ndevs; i++)
         free(b->devs[i].state);
-    }
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++)
         free(b->out[ch].bytes);
     inbox_destroy(&b->inbox);
@@ -128,7 +134,7 @@ void board_reset(struct board *b)
             b->devs[i].cls->reset(&b->devs[i]);
     for (unsigned i = 0; i < b->ndevs; i++)
         dev_rearm(&b->devs[i]);
-    trace_add(&b->trace, VMK_TRACE_RESET, board_now(b), 0, 0, 0, 0);
+    board_trace(b, VMK_TRACE_RESET, 0, 0, 0, 0);
 }
 
 static void deliver(struct board *b, const struct inbox_msg *msg)

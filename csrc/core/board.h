@@ -59,9 +59,11 @@ struct board {
     } out[VMK_CHANNELS];
     struct net_port *nic[BOARD_MAX_NICS];         /* net/port.c */
     struct queue_peer *queue_peer[BOARD_MAX_NICS]; /* net/queue_peer.c */
+    bool outside;                  /* frames come in by the host's time: idle no faster than that */
     _Atomic uint32_t frames_out;   /* bit per NIC whose queue_peer has frames */
     const struct board_cpu_ops *cpu;
     void *cpu_ctx;
+    bool shut;
     char error[256];
 };
 
@@ -69,12 +71,25 @@ struct board {
 struct board *board_create(const struct vmk_config *cfg, char *err, size_t errlen);
 void board_destroy(struct board *b);
 
+/* Ends every thread of the chips' backends; they could still kick a CPU. Before the CPUs go; the board
+ * answers no access after it. board_destroy() does it if nobody has. */
+void board_shut(struct board *b);
+
 /* System reset: every chip's reset; RAM stays. */
 void board_reset(struct board *b);
 
 static inline uint64_t board_now(struct board *b)
 {
     return clock_now(&b->clock);
+}
+
+/* Counts an event, and records it where its kind is asked for. */
+static inline void board_trace(struct board *b, enum vmk_trace_kind kind, unsigned cpu, uint64_t x,
+                               uint64_t y, uint64_t z)
+{
+    b->trace.count[kind]++;
+    if (b->trace.mask & 1u << kind)
+        trace_add(&b->trace, kind, board_now(b), cpu, x, y, z);
 }
 
 /* Runs every chip whose deadline has come and delivers due inbox messages. Bounded: a chip that does not move

@@ -20,16 +20,9 @@ void clock_init(struct clock *c, enum clock_mode mode)
         clock_pause(c);
 }
 
-uint64_t clock_now(struct clock *c)
+uint64_t clock_now_real(struct clock *c)
 {
-    uint64_t now = c->base;
-    if (c->mode == CLOCK_REAL)
-        now = c->counter_base ? c->base : host_ns() - c->host_offset;
-    else if (c->counter)
-        now += *c->counter - c->counter_base;
-    if (now > c->floor)
-        c->floor = now;
-    return c->floor;
+    return c->counter_base ? c->base : host_ns() - c->host_offset;
 }
 
 void clock_skip_to(struct clock *c, uint64_t when)
@@ -39,14 +32,14 @@ void clock_skip_to(struct clock *c, uint64_t when)
         c->base += when - now;
 }
 
-void clock_attach(struct clock *c, const uint64_t *counter)
+void clock_attach(struct clock *c, const uint64_t *limit, const int64_t *left)
 {
     if (c->mode == CLOCK_REAL)
         return;
-    if (c->counter)
-        c->base += *c->counter - c->counter_base;
-    c->counter = counter;
-    c->counter_base = counter ? *counter : 0;
+    c->base += clock_retired(c) - c->counter_base;
+    c->limit = limit;
+    c->left = left;
+    c->counter_base = clock_retired(c);
 }
 
 /* In real mode `counter_base` is 1 while paused and `base` holds the time at which the clock stands. */

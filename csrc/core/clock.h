@@ -16,14 +16,28 @@ enum clock_mode { CLOCK_VIRTUAL = 0, CLOCK_REAL = 1, CLOCK_MANUAL = 2 };
 struct clock {
     uint32_t mode;
     uint64_t base; /* ns that do not come from the running counter: past turns, idle skips, manual steps */
-    const uint64_t *counter;  /* the running vCPU's retired-instruction count, or NULL */
-    uint64_t counter_base;    /* its value when its turn began */
+    const uint64_t *limit;    /* the running vCPU's retired instructions are *limit - *left; or NULL */
+    const int64_t *left;
+    uint64_t counter_base;    /* their number when its turn began */
     uint64_t floor;           /* the latest time anyone has read */
     uint64_t host_offset;     /* real: host ns that are not VM time */
 };
 
 void clock_init(struct clock *c, enum clock_mode mode);
-uint64_t clock_now(struct clock *c);
+uint64_t clock_now_real(struct clock *c);
+
+static inline uint64_t clock_retired(const struct clock *c)
+{
+    return c->limit ? *c->limit - (uint64_t)*c->left : 0;
+}
+
+static inline uint64_t clock_now(struct clock *c)
+{
+    uint64_t now = c->mode == CLOCK_REAL ? clock_now_real(c) : c->base + clock_retired(c) - c->counter_base;
+    if (now > c->floor)
+        c->floor = now;
+    return c->floor;
+}
 
 /* Virtual and manual: move to `when` if that is ahead. Real: no effect (the caller waits). */
 void clock_skip_to(struct clock *c, uint64_t when);
@@ -35,8 +49,8 @@ static inline void clock_charge(struct clock *c, uint64_t ns)
         c->base += ns;
 }
 
-/* Attach the counter of the vCPU whose turn begins; detach with NULL, which books what it retired. */
-void clock_attach(struct clock *c, const uint64_t *counter);
+/* Attach the countdown of the vCPU whose turn begins; detach with NULL, which books what it retired. */
+void clock_attach(struct clock *c, const uint64_t *limit, const int64_t *left);
 
 /* Real: the VM is paused or goes on; a paused VM's clock stands. It starts paused, until the first run. */
 void clock_pause(struct clock *c);

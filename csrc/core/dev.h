@@ -27,7 +27,7 @@ struct state_field {
 
 /* FIELD(struct pit, latch) for a scalar or a one- or more-dimensional array of `type` elements. */
 #define FIELD(strct, member, type) \
-    {#member, offsetof(strct, member), sizeof(type), sizeof(((strct *)0)->member) / sizeof(type)}
+    {#member, offsetof(strct, member), sizeof(type), sizeof(((strct *)0)->member) / (sizeof(type))}
 
 struct dev_class {
     const char *name;   /* unique, lower case: "pit", "uart" */

@@ -20,6 +20,7 @@ enum inbox_kind {
     INBOX_NMI = 3,      /* to every vCPU of mask arg */
     INBOX_POWER_BUTTON = 4,
     INBOX_FRAME = 5,    /* to a NIC: its port has frames (net/port.h) */
+    INBOX_WAKE = 6,     /* to a device: something it waits for on the host has come */
 };
 
 struct inbox_msg {

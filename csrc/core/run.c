@@ -55,6 +55,10 @@ bool vm_should_stop(struct vm *vm)
         snprintf(vm->error, sizeof(vm->error), "scan before execution: %s", sbe_error(vm->sbe));
         return stop_for(vm, VMK_EXIT_ERROR);
     }
+    if (vm->count_failed) {
+        snprintf(vm->error, sizeof(vm->error), "the engine began a block in a way this build does not know");
+        return stop_for(vm, VMK_EXIT_ERROR);
+    }
     if (vm->board->request)
         return stop_for(vm, VMK_EXIT_REQUEST);
     if (output_ready(vm, false))
@@ -121,14 +125,14 @@ static struct vcpu *next_runnable(struct vm *vm)
 static void take_turn(struct vm *vm, struct vcpu *v)
 {
     vm->current = v;
-    clock_attach(&vm->board->clock, &v->guest->icount);
+    clock_attach(&vm->board->clock, &v->guest->limit, &v->guest->left);
     if (!v->turn_kept)
-        v->turn_end = vm->cpus > 1 ? v->guest->icount + vm->quantum : UINT64_MAX;
+        v->turn_end = vm->cpus > 1 ? guest_icount(v->guest) + vm->quantum : UINT64_MAX;
     atomic_fetch_and(&v->request, ~(unsigned)(REQ_INTERRUPT | REQ_TURN));
     engine_want_interrupt(v, v->nmi_pending || irq_pending(vm->board, v->id));
     cpu_set_limit(v);
     enum engine_exit e = engine_run(v, vm->error, sizeof(vm->error));
-    clock_attach(&vm->board->clock, NULL);
+    clock_attach(&vm->board->clock, NULL, NULL);
     if (e == ENGINE_HALTED)
         v->state = VCPU_HALTED;
     else if (e == ENGINE_TRIPLE_FAULT)
@@ -137,13 +141,20 @@ static void take_turn(struct vm *vm, struct vcpu *v)
         stop_for(vm, VMK_EXIT_ERROR);
     /* A run that ends in the middle of a turn goes on with the rest of it: where runs are cut must not change
      * who runs when. */
-    v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && v->guest->icount < v->turn_end;
+    v->turn_kept = vm->exit->reason && v->state == VCPU_RUNNING && guest_icount(v->guest) < v->turn_end;
     if (v->turn_kept)
         vm->next = v->id;
     vm->current = NULL;
 }
 
-/* Real time: sleep until the deadline or a message. */
+static uint64_t host_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* Sleep until the deadline or a message. */
 static void wait_real(struct vm *vm, uint64_t until)
 {
     struct board *b = vm->board;
@@ -159,6 +170,16 @@ static void wait_real(struct vm *vm, uint64_t until)
     if (!b->inbox.count)
         pthread_cond_timedwait(&b->inbox.arrived, &b->inbox.lock, &ts);
     pthread_mutex_unlock(&b->inbox.lock);
+}
+
+/* Virtual time, but somebody outside may send: skip no more than the host's clock moved on. A frame that
+ * comes in 20 ms must not find that its guest has timed out. */
+static void wait_outside(struct vm *vm, uint64_t until)
+{
+    uint64_t now = board_now(vm->board), start = host_ns();
+    wait_real(vm, until);
+    uint64_t waited = host_ns() - start;
+    clock_skip_to(&vm->board->clock, until < now + waited ? until : now + waited);
 }
 
 static bool all_dead(const struct vm *vm)
@@ -180,10 +201,12 @@ static void idle(struct vm *vm)
     else if (all_dead(vm))
         stop_for(vm, VMK_EXIT_HALTED);
     else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) &&
-             !(real && vm->run.wait_for_input))
+             !(real && vm->run.wait_for_input) && !b->outside)
         stop_for(vm, VMK_EXIT_IDLE);
     else if (real)
         wait_real(vm, until);
+    else if (b->outside)
+        wait_outside(vm, until);
     else
         clock_skip_to(&b->clock, until);
     board_run_due(b);
@@ -207,9 +230,20 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
     return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
 }
 
+uint64_t vm_next_event(struct vm *vm)
+{
+    uint64_t now = board_now(vm->board);
+    for (unsigned i = 0; i < vm->cpus; i++) {
+        struct vcpu *v = vm->vcpu[i];
+        if (v->state == VCPU_RUNNING || atomic_load(&v->request) || cpu_wakes(v))
+            return now;
+    }
+    uint64_t next = inbox_deadline(&vm->board->inbox);
+    next = next < vm->board->deadline ? next : vm->board->deadline;
+    return next > now ? next : now;
+}
+
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
 }

@@ -22,9 +22,6 @@ struct trace {
 static inline void trace_add(struct trace *t, enum vmk_trace_kind kind, uint64_t time, unsigned cpu,
                              uint64_t a, uint64_t b, uint64_t c)
 {
-    t->count[kind]++;
-    if (!(t->mask & (1u << kind)))
-        return;
     struct vmk_trace_event *e = &t->ring[t->written++ % TRACE_RING];
     e->time = time;
     e->kind = (uint16_t)kind;

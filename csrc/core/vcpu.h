@@ -1,7 +1,7 @@
 /* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
  *
  * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two
- * words that every block reads as it begins, icount and limit, are in the register file itself
+ * words that count its instructions, left and limit, are in the register file itself
  * (engine/guest.h). */
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
@@ -11,11 +11,13 @@
 #include <stdint.h>
 
 #include "core/board.h"
+#include "engine/count.h"
 #include "engine/guest.h"
 #include "vmk_sbe.h"
 
 struct vm;
 struct engine_tlb;
+struct tb;
 struct jump_table;
 struct direct;
 
@@ -40,6 +42,7 @@ struct vcpu_stats {
         trap[SBE_CLASS_COUNT]; /* by class of instruction, rewritten or reached through a wrapped helper */
     uint64_t exception[32];
     uint64_t interrupt[256];
+    uint64_t monitor_entries; /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
     uint64_t direct_loops;
 };
@@ -77,9 +80,9 @@ struct vcpu {
     uint64_t code_page[2];      /* linear page addresses whose bytes `code_host` maps */
     const uint8_t *code_host[2];
     unsigned next_patch;        /* the first patch the translator has not passed */
-    void *count_op;             /* the translator's operation that loads the block's instruction count */
+    const struct tb *block;
+    struct count_code count;    /* its start */
     bool translating;
-    uint32_t translated;        /* low half of its description's address */
 
     /* MSRs and timers the engine does not keep. */
     uint32_t cpuid[6];          /* feature words of the model, enum cpuid_word */
@@ -87,6 +90,7 @@ struct vcpu {
     uint64_t feature_control, debugctl, spec_ctrl, microcode;
     uint64_t mtrr_def, mtrr_fixed[11], mtrr_var[16];
     uint64_t random;
+    uint64_t vmi_page;          /* what VMI_MSR holds: cpu/vmi.h */
 
     struct vcpu_stats stats;
 };

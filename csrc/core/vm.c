@@ -52,12 +52,9 @@ static void op_request(void *ctx)
         engine_kick(vm->current);
 }
 
-static void op_wake(void *ctx)
-{
-    struct vm *vm = ctx;
-    for (unsigned i = 0; i < vm->cpus; i++)
-        engine_kick(vm->vcpu[i]);
-}
+/* The inbox has raised its flag, which the next safe point sees: another thread may not touch a count that
+ * generated code is counting down. */
+static void op_wake(void *ctx) { (void)ctx; }
 
 static void op_memory_changed(void *ctx)
 {
@@ -122,6 +119,7 @@ static int build(struct vm *vm, const struct vmk_config *cfg, char *err, size_t 
         snprintf(err, errlen, "no memory for the scanner's or the SRAT's tables");
         return VMK_ENOMEM;
     }
+    vm->sites = sbe_sites_of(vm->sbe);
     vm->direct = cfg->direct;
     vm->quantum = cfg->quantum ? cfg->quantum : QUANTUM;
     for (unsigned i = 0; i < cfg->cpus; i++)
@@ -151,6 +149,8 @@ void vm_destroy(struct vm *vm)
 {
     if (!vm)
         return;
+    if (vm->board)
+        board_shut(vm->board);
     for (unsigned i = 0; i < vm->cpus; i++) {
         engine_destroy(vm->vcpu[i]);
         free(vm->vcpu[i]);
@@ -186,6 +186,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += vm->vcpu[i]->guest->icount;
+        total += guest_icount(vm->vcpu[i]->guest);
     return total;
 }

@@ -17,12 +17,13 @@ struct vm {
     struct board *board;
     struct srat srat;
     struct sbe *sbe;
+    struct sbe_site *const *sites; /* its, for trap entry */
     struct vcpu *vcpu[BOARD_MAX_CPUS];
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
     uint32_t direct;             /* enum vmk_direct */
-    bool sbe_failed;
+    bool sbe_failed, count_failed;
 
     /* What ends the current vm_run. */
     struct vmk_run run;
@@ -43,7 +44,10 @@ void boot_startup_ipi(struct vcpu *v);
 /* Runs until something in `run` is met or the VM ends. 0, or a negative vmk_error with vm->error set. */
 int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out);
 
-/* From any thread: vm_run returns at the next block start. */
+/* VM time before which no CPU runs and nothing happens, unless it comes from outside. Between runs. */
+uint64_t vm_next_event(struct vm *vm);
+
+/* From any thread: vm_run returns at the next safe point. */
 void vm_stop(struct vm *vm);
 
 /* System reset: board and CPUs as at power-on, RAM kept. */

@@ -15,11 +15,10 @@ static inline void cost(struct vcpu *v, enum cost_ns ns)
     if (v->board->clock.mode != CLOCK_VIRTUAL)
         return;
     clock_charge(&v->board->clock, ns);
-    /* A deadline may have come nearer: the next block start looks. A stop from another thread must not be
-     * lost under this change of the limit. */
-    uint64_t limit = v->guest->limit;
-    v->due = v->due > ns ? v->due - ns : 0;
-    v->guest->limit = limit > ns && !atomic_load(&v->vm->stop) ? limit - ns : 0;
+    /* All deadlines have come nearer. */
+    v->due -= ns;
+    v->guest->limit -= ns;
+    v->guest->left -= (int64_t)ns;
 }
 
 #endif

@@ -5,7 +5,8 @@
  * guests should prefer quadwords. The vendor is Intel and ARCH_CAPABILITIES says that an interpreted CPU has
  * none of the speculation defects, which spares guests page-table isolation and retpolines. The hypervisor
  * leaves are VMware's: with them and the backdoor port Linux takes the TSC frequency as given and calibrates
- * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it. */
+ * nothing. Follows the Intel SDM volume 2 (CPUID) and VMware's hypervisor interface as Linux uses it;
+ * the leaves of the paravirtual page are our own (vmi.h). */
 #include "cpu/cpuid.h"
 
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
+#include "cpu/vmi.h"
 #include "dev/lapic.h"
 
 struct feature {
@@ -193,6 +195,8 @@ static struct regs leaf(struct vcpu *v, uint32_t eax, uint32_t ecx)
     case HYPERVISOR_LEAF:
         return (struct regs){VMWARE_TIMING_LEAF, 0x61774d56, 0x4d566572, 0x65726177}; /* VMwareVMware */
     case VMWARE_TIMING_LEAF: return (struct regs){(uint32_t)(TSC_HZ / 1000), 1000000, 0, 0};
+    case VMI_LEAF: return (struct regs){VMI_LEAF + 1, 0x206d6d76, 0x61726170, 0x74726976}; /* vmm paravirt */
+    case VMI_LEAF + 1: return (struct regs){VMI_MSR, VMI_ENTRIES, VMI_ENTRY_BYTES, 0};
     case 0x80000000: return (struct regs){MAX_EXTENDED, 0, 0, 0};
     case 0x80000001: return (struct regs){0, 0, v->cpuid[CPUID_EXT_ECX], v->cpuid[CPUID_EXT_EDX]};
     case 0x80000002 ... 0x80000004: return brand(eax - 0x80000002);
@@ -209,7 +213,7 @@ static uint32_t effective_leaf(uint32_t eax)
     if (eax >= 0x80000000u)
         return eax <= MAX_EXTENDED ? eax : MAX_LEAF;
     if (eax >= HYPERVISOR_LEAF)
-        return eax <= VMWARE_TIMING_LEAF ? eax : MAX_LEAF;
+        return eax <= VMWARE_TIMING_LEAF || eax == VMI_LEAF || eax == VMI_LEAF + 1 ? eax : MAX_LEAF;
     return eax <= MAX_LEAF ? eax : MAX_LEAF;
 }
 

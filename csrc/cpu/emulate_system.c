@@ -4,6 +4,7 @@
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "cpu/trap.h"
+#include "cpu/vmi.h"
 
 void trap_cpuid(struct trap *t) { cpu_cpuid(t->v, t->ra); }
 void trap_rdtsc(struct trap *t) { cpu_rdtsc(t->v, t->ra); }
@@ -159,6 +160,6 @@ void trap_invlpg(struct trap *t)
 
 void trap_vmcall(struct trap *t)
 {
-    if (!backdoor_call(t->v, 4, t->ra))
+    if (!vmi_call(t->v, t->ra) && !backdoor_call(t->v, 4, t->ra))
         trap_ud(t);
 }

@@ -28,9 +28,14 @@ static unsigned read_code(struct vcpu *v, uint8_t code[SBE_MAX_INSN])
 {
     uint64_t base = v->guest->seg[SEG_CS].base + v->guest->rip, gpa;
     unsigned n = 0;
-    while (n < SBE_MAX_INSN && engine_peek(v, base + n, &gpa) &&
-           ram_read(v->board, gpa, &code[n], 1) == VMK_OK)
-        n++;
+    while (n < SBE_MAX_INSN && engine_peek(v, base + n, &gpa)) {
+        unsigned part = (unsigned)(PAGE_SIZE - (gpa & (PAGE_SIZE - 1)));
+        if (part > SBE_MAX_INSN - n)
+            part = SBE_MAX_INSN - n;
+        if (ram_read(v->board, gpa, &code[n], part) != VMK_OK)
+            break;
+        n += part;
+    }
     return n;
 }
 

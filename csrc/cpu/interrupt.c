@@ -15,6 +15,7 @@
 #define ERROR_EXT 1
 #define ERROR_IDT 2
 #define REAL_TIME_POLL 20000 /* instructions between looks at the host's clock: about 10 us */
+#define NEWS_POLL 200000     /* instructions between looks at what other threads want: about 100 us */
 
 static uint64_t instructions_until(struct vcpu *v, uint64_t time)
 {
@@ -29,22 +30,23 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* Where the next safe point must be. It is never far, because other threads (a stop, a message) only leave a
+ * flag: `left` belongs to generated code, which would overwrite what they put there. */
 void cpu_set_limit(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     uint64_t time = sooner(sooner(v->board->deadline, vm->run.until_time), vm_quiet_deadline(vm));
-    uint64_t left = time == UINT64_MAX && v->board->clock.mode != CLOCK_REAL ? UINT64_MAX
-                                                                             : instructions_until(v, time);
-    uint64_t limit = left > UINT64_MAX - v->guest->icount ? UINT64_MAX : v->guest->icount + left;
+    uint64_t icount = guest_icount(v->guest);
+    uint64_t limit = icount + sooner(instructions_until(v, time), NEWS_POLL);
     if (vm->run.until_instructions != UINT64_MAX) {
         uint64_t done = vm_instructions(vm);
         uint64_t more = vm->run.until_instructions > done ? vm->run.until_instructions - done : 0;
-        limit = sooner(limit, v->guest->icount + more);
+        limit = sooner(limit, icount + more);
     }
     limit = sooner(limit, v->turn_end);
-    engine_set_limit(v, limit);
     if (atomic_load(&v->request) || atomic_load(&vm->stop) || atomic_load(&v->board->inbox.news))
-        engine_kick(v);
+        limit = icount;
+    engine_set_limit(v, limit);
 }
 
 static bool nmi_ready(struct vcpu *v)
@@ -77,7 +79,7 @@ bool cpu_safe_point(struct vcpu *v)
     struct vm *vm = v->vm;
     struct board *b = v->board;
     v->stats.safe_points++;
-    bool turn_over = serve_requests(v) || v->guest->icount >= v->turn_end;
+    bool turn_over = serve_requests(v) || guest_icount(v->guest) >= v->turn_end;
     if (b->deadline <= board_now(b) || atomic_load(&b->inbox.news))
         board_run_due(b);
     if (vm_should_stop(vm) || turn_over) {
@@ -92,8 +94,8 @@ bool cpu_safe_point(struct vcpu *v)
 
 static bool deliver(struct vcpu *v, int vector)
 {
-    trace_add(&v->board->trace, VMK_TRACE_INTERRUPT, board_now(v->board), v->id, v->guest->rip,
-              (uint64_t)vector, 0);
+    v->stats.monitor_entries++;
+    board_trace(v->board, VMK_TRACE_INTERRUPT, v->id, v->guest->rip, (uint64_t)vector, 0);
     engine_interrupt(v, vector);
     engine_want_interrupt(v, v->nmi_pending || irq_pending(v->board, v->id));
     return true;
@@ -135,9 +137,12 @@ void cpu_exception(struct vcpu *v, unsigned vector)
 {
     struct guest *g = v->guest;
     correct_error_code(v, vector);
+    v->stats.monitor_entries++;
     if (vector < 32)
         v->stats.exception[vector]++;
-    trace_add(&v->board->trace, VMK_TRACE_EXCEPTION, board_now(v->board), v->id, g->rip, vector,
+    else
+        v->stats.trap[SBE_CLASS_INT]++; /* only an instruction goes there */
+    board_trace(v->board, VMK_TRACE_EXCEPTION, v->id, g->rip, vector,
               vector == EXC_PF ? (uint64_t)(uint32_t)g->error_code | g->cr[2] << 32
                                : (uint64_t)(uint32_t)g->error_code);
 }
@@ -160,7 +165,7 @@ void cpu_pause(struct vcpu *v, unsigned length, uintptr_t ra)
     v->guest->rip += length;
     clock_charge(&v->board->clock, COST_PAUSE);
     if (v->vm->cpus > 1)
-        v->turn_end = v->guest->icount;
+        v->turn_end = guest_icount(v->guest);
     cpu_set_limit(v);
     v->guest->hflags &= ~(uint32_t)HF_INHIBIT;
     if (v->guest->rflags & FLAG_TF)

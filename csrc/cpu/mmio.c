@@ -18,6 +18,7 @@ uint64_t cpu_mmio_read(struct vcpu *v, uint64_t gpa, unsigned size)
     struct dev *apic = lapic_at(v, gpa);
     uint64_t value = 0;
     v->stats.mmio++;
+    v->stats.monitor_entries++;
     cost(v, COST_MMIO);
     if (apic)
         return lapic_mmio_read(apic, gpa & 0xfff, size);
@@ -30,6 +31,7 @@ void cpu_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t value)
 {
     struct dev *apic = lapic_at(v, gpa);
     v->stats.mmio++;
+    v->stats.monitor_entries++;
     cost(v, COST_MMIO);
     if (apic)
         lapic_mmio_write(apic, gpa & 0xfff, size, (uint32_t)value);

@@ -10,6 +10,7 @@
 #include "core/vm.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
+#include "cpu/vmi.h"
 #include "dev/lapic.h"
 #include "engine/engine.h"
 
@@ -206,6 +207,9 @@ static bool wr_pat(struct vcpu *v, uint32_t i, uint64_t x)
     return wr_plain(v, i, x);
 }
 
+static bool rd_vmi(struct vcpu *v, uint32_t i, uint64_t *x) { (void)i; *x = v->vmi_page; return true; }
+static bool wr_vmi(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; return vmi_set_page(v, x); }
+
 static const struct msr msrs[] = {
     {0x10, 0x10, rd_tsc, wr_tsc, "TSC"},
     {0x17, 0x17, rd_zero, NULL, "PLATFORM_ID"},
@@ -230,6 +234,7 @@ static const struct msr msrs[] = {
     {0x2ff, 0x2ff, rd_mtrr_def, wr_mtrr_def, "MTRR_DEF_TYPE"},
     {0x6e0, 0x6e0, rd_apic, wr_apic, "TSC_DEADLINE"},
     {0x800, 0x8ff, rd_apic, wr_apic, "x2APIC"},
+    {VMI_MSR, VMI_MSR, rd_vmi, wr_vmi, "page of calls to the monitor"},
     {0xc0000080, 0xc0000080, rd_efer, wr_efer, "EFER"},
     {0xc0000081, 0xc0000081, rd_plain, wr_plain, "STAR"},
     {0xc0000082, 0xc0000083, rd_plain, wr_address, "LSTAR, CSTAR"},
@@ -238,12 +243,34 @@ static const struct msr msrs[] = {
     {0xc0000103, 0xc0000103, rd_plain, wr_low32, "TSC_AUX"},
 };
 
-static const struct msr *find(uint32_t index)
+/* Row plus 1 of each MSR in the ranges that have any; filled when the program starts. */
+static uint8_t low_row[0x900], monitor_row[0x800], high_row[0x110];
+
+static uint8_t *row_of(uint32_t index)
+{
+    static const struct {
+        uint32_t base, count;
+        uint8_t *row;
+    } ranges[] = {{0, sizeof(low_row), low_row},
+                  {0xc0000000, sizeof(high_row), high_row},
+                  {VMI_MSR & ~0x7ffu, sizeof(monitor_row), monitor_row}};
+    for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+        if (index - ranges[i].base < ranges[i].count)
+            return &ranges[i].row[index - ranges[i].base];
+    return NULL;
+}
+
+__attribute__((constructor)) static void index_rows(void)
 {
     for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++)
-        if (index >= msrs[i].first && index <= msrs[i].last)
-            return &msrs[i];
-    return NULL;
+        for (uint32_t at = msrs[i].first; at <= msrs[i].last; at++)
+            *row_of(at) = (uint8_t)(i + 1);
+}
+
+static const struct msr *find(uint32_t index)
+{
+    const uint8_t *row = row_of(index);
+    return row && *row ? &msrs[*row - 1] : NULL;
 }
 
 bool msr_read(struct vcpu *v, uint32_t index, uint64_t *value)
@@ -262,8 +289,8 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    trace_add(&v->board->trace, VMK_TRACE_MSR, board_now(v->board), v->id, index, value,
-              (write ? 1 : 0) | (ok ? 0 : 2));
+    board_trace(v->board, VMK_TRACE_MSR, v->id, index, value,
+                (write ? 1 : 0) | (ok ? 0 : 2));
 }
 
 void cpu_rdmsr(struct vcpu *v, uintptr_t ra)

@@ -14,6 +14,7 @@ void cpu_power_on(struct vcpu *v)
     cpuid_apply(v);
     v->tsc_offset = 0;
     v->spec_ctrl = 0;
+    v->vmi_page = 0;
     v->microcode = MICROCODE;
     memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));
     memset(v->mtrr_var, 0, sizeof(v->mtrr_var));

@@ -9,6 +9,7 @@
 
 #include "core/vm.h"
 #include "cpu/cpu.h"
+#include "sbe/enter.h"
 
 #define ALWAYS 0
 #define CPL0 1 /* #GP(0) above CPL 0, before anything else */
@@ -51,6 +52,7 @@ static const struct {
     [SBE_INSN_PAUSE] = {trap_pause, ALWAYS},
     [SBE_INSN_MONITOR] = {trap_undefined, ALWAYS},
     [SBE_INSN_MWAIT] = {trap_undefined, ALWAYS},
+    [SBE_INSN_UMWAIT] = {trap_undefined, ALWAYS},
     [SBE_INSN_LGDT] = {trap_lgdt, CPL0},
     [SBE_INSN_LIDT] = {trap_lidt, CPL0},
     [SBE_INSN_SGDT] = {trap_sgdt, ALWAYS},
@@ -154,7 +156,6 @@ void trap_write_rm(struct trap *t, unsigned size, uint64_t value)
 static void end_block(struct trap *t, enum trap_form form)
 {
     t->g->rip = t->next_rip;
-    cpu_set_limit(t->v);
     /* SYSCALL's block looks at TF as it is now; but for SYSCALL and SYSRET themselves, what it was before
      * decides. */
     bool was_set = t->flags_before & FLAG_TF, changed = (t->flags_before ^ t->g->rflags) & FLAG_TF;
@@ -189,12 +190,12 @@ static void run_handler(struct trap *t)
 
 void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
 {
-    const struct sbe_site *site = sbe_site(v->vm->sbe, index);
+    const struct sbe_site *site = sbe_enter(v->vm->sites, index);
     struct trap t = {
         .v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
-    sbe_hit(v->vm->sbe, index);
-    trace_add(&v->board->trace, VMK_TRACE_TRAP, board_now(v->board), v->id, site->pc, index, site->cls);
+    v->stats.monitor_entries++;
+    board_trace(v->board, VMK_TRACE_TRAP, v->id, site->pc, index, site->cls);
     if (site->op.flags & (SBE_OP_LOCK | SBE_OP_UD) || !handlers[site->insn].run)
         trap_ud(&t);
     if (handlers[site->insn].privileged && guest_cpl(v->guest))

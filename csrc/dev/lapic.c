@@ -48,10 +48,15 @@ bool lapic_pending(struct dev *d)
     return top >= 0 && ((unsigned)top & 0xf0) > (lapic_processor_priority(l) & 0xf0);
 }
 
-void lapic_settle(struct dev *d)
+static void offer(struct dev *d)
 {
     if (lapic_pending(d) || lapic_takes_extint(d))
         d->board->cpu->kick(d->board->cpu_ctx, d->instance);
+}
+
+void lapic_settle(struct dev *d)
+{
+    offer(d);
     dev_rearm(d);
 }
 
@@ -125,7 +130,7 @@ unsigned lapic_get_tpr(struct dev *d)
 void lapic_set_tpr(struct dev *d, unsigned cr8)
 {
     lapic_of(d)->tpr = (cr8 & 0xf) << 4;
-    lapic_settle(d);
+    offer(d);
 }
 
 void lapic_init(struct dev *d)

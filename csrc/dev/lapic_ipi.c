@@ -115,7 +115,7 @@ void lapic_send(struct dev *d, uint32_t low, uint32_t dest)
         .dest = dest, .logical = low & ICR_LOGICAL, .mode = ICR_MODE(low), .vector = (uint8_t)low,
         .x2apic = lapic_x2apic(d),
     };
-    trace_add(&d->board->trace, VMK_TRACE_IPI, board_now(d->board), d->instance, dest, msg.vector, msg.mode);
+    board_trace(d->board, VMK_TRACE_IPI, d->instance, dest, msg.vector, msg.mode);
     if (!legal(d, &msg, low))
         return;
     switch (ICR_SHORTHAND(low)) {

@@ -76,7 +76,11 @@ static uint32_t read_lvt(struct dev *d, unsigned reg)
 static uint32_t read_timer(struct dev *d, unsigned reg)
 {
     const struct lapic *l = lapic_of(d);
-    return reg == APIC_INITIAL ? l->initial : reg == APIC_DIVIDE ? l->divide : lapic_timer_current(d);
+    if (reg != APIC_CURRENT)
+        return reg == APIC_INITIAL ? l->initial : l->divide;
+    uint32_t count = lapic_timer_current(d); /* may find the timer due */
+    lapic_settle(d);
+    return count;
 }
 
 static uint32_t read_zero(struct dev *d, unsigned reg)
@@ -224,7 +228,6 @@ uint32_t lapic_mmio_read(struct dev *d, uint32_t off, unsigned size)
         value = r->read(d, off >> 4);
     else if (!lapic_reg(off >> 4, XW))
         lapic_error(d, ESR_ILLEGAL_REGISTER);
-    lapic_settle(d);
     return value;
 }
 

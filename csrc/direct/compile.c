@@ -109,7 +109,7 @@ static void allocate(struct compiler *c)
         if (g < 16)
             c->map[g] = reg;
         else
-            c->icount = reg;
+            c->left = reg;
     }
 }
 
@@ -144,8 +144,8 @@ static void spill_routine(struct compiler *c)
     for (unsigned x = 0; x < 16; x++)
         if (c->vectors_written >> x & 1)
             asm_vector(a, 0, OP_MOVUPS_STORE, false, (uint8_t)x, guest_vector(x), 0);
-    if (c->icount != NO_REG)
-        asm_store(a, 8, state(offsetof(struct guest, icount)), c->icount);
+    if (c->left != NO_REG)
+        asm_store(a, 8, state(offsetof(struct guest, left)), c->left);
     asm_byte(a, 0xc3);
 }
 
@@ -166,8 +166,8 @@ static void reload_routine(struct compiler *c)
     for (unsigned x = 0; x < 16; x++)
         if (c->vectors >> x & 1)
             asm_vector(a, 0, OP_MOVUPS, false, (uint8_t)x, guest_vector(x), 0);
-    if (c->icount != NO_REG)
-        asm_load(a, 8, c->icount, state(offsetof(struct guest, icount)));
+    if (c->left != NO_REG)
+        asm_load(a, 8, c->left, state(offsetof(struct guest, left)));
     asm_byte(a, 0xc3);
 }
 
@@ -191,18 +191,18 @@ static struct stub *new_stub(struct compiler *c, int kind, uint8_t *from, uint64
     return s;
 }
 
-/* As count.c has it for the engine's blocks: below the limit, then all of the block's instructions. */
+static struct operand left(const struct compiler *c)
+{
+    return c->left != NO_REG ? in_reg(c->left) : state(offsetof(struct guest, left));
+}
+
+/* As engine/count.c has it: take the block's instructions from what is left; below zero, ask. */
 static void count_block(struct compiler *c, const struct direct_block *b)
 {
     struct assembler *a = &c->a;
-    bool kept = c->icount != NO_REG;
-    uint8_t count = kept ? c->icount : TEMP;
-    if (!kept)
-        asm_load(a, 8, TEMP, state(offsetof(struct guest, icount)));
-    asm_modrm(a, 0x3b, 8, count, state(offsetof(struct guest, limit)));
-    struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_AE), b->pc);
+    asm_group1(a, 5, 8, left(c), b->n);
+    struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_S), b->pc);
     s->lazy = c->flags.lazy;
-    asm_group1(a, 0, 8, kept ? in_reg(count) : state(offsetof(struct guest, icount)), b->n);
     s->behind = asm_here(a);
 }
 
@@ -282,6 +282,7 @@ static void limit_stub(struct compiler *c, const struct stub *s, const struct di
     struct assembler *a = &c->a;
     const uint8_t test_al[] = {0x84, 0xc0};
     asm_patch_here(a, s->from);
+    asm_group1(a, 0, 8, left(c), b->n);
     call_routine(c, c->spill[s->lazy]);
     set_rip(c, s->pc);
     asm_mov(a, 8, H_RDI, STATE);
@@ -290,7 +291,7 @@ static void limit_stub(struct compiler *c, const struct stub *s, const struct di
     asm_bytes(a, test_al, sizeof(test_al));
     asm_patch(a, asm_jump_if(a, IF_NE), c->leave);
     call_routine(c, c->reload[s->lazy]);
-    asm_group1(a, 0, 8, c->icount != NO_REG ? in_reg(c->icount) : state(offsetof(struct guest, icount)), b->n);
+    asm_group1(a, 5, 8, left(c), b->n);
     asm_patch(a, asm_jump(a), s->behind);
 }
 

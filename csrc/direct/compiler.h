@@ -51,7 +51,7 @@ struct compiler {
     const struct direct_host *host;
     const struct insn *insn;
     uint8_t map[16];      /* guest register -> host register, or NO_REG: it stays in memory */
-    uint8_t icount;       /* host register, or NO_REG */
+    uint8_t left;         /* host register of guest->left, or NO_REG */
     uint16_t used, written; /* guest registers of the loop */
     uint16_t vectors, vectors_written;
     struct flags_state flags;

@@ -1,11 +1,19 @@
 /* The exact count of retired instructions, and the block-start check that hangs on it.
  *
- * Every translated block begins with code of ours, in place of the engine's own exit check: compare the count
- * with the limit, call the safe point if it is reached, add the block's instructions (a constant patched in
- * once the block is translated, translate.c). What a fault leaves undone is taken back. A block never starts
- * at or past the limit without the safe point having run, so deadlines, turns and stops land at counts that
- * two runs agree on. */
+ * Every translated block begins with code of ours, in place of the engine's own exit check:
+ *
+ *     sub qword [env + left], instructions of the block
+ *     js  slow                                             where slow, behind the block: call; jmp back
+ *
+ * A block may not start at or past the limit without the safe point having run. The subtraction goes below
+ * zero in the last block before the limit too; the call tells the two apart and adds back what it has to, so
+ * deadlines, turns and stops land at counts that two runs agree on. What a fault leaves undone is given back.
+ *
+ * The translator has no operation on memory. It is given a load, a compare with the number of instructions
+ * and a branch, whose bytes are known, and these are then overwritten by the two instructions above. */
 #include "engine/count.h"
+
+#include <string.h>
 
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
@@ -20,47 +28,75 @@ static uint64_t arg(void *ctx, const void *value)
     return (uint64_t)(uintptr_t)ctx + (uint64_t)(uintptr_t)value;
 }
 
-static void load(void *ctx, void *to, size_t field)
-{
-    tcg_gen_op3_x86_64(ctx, TCG_LD_I64, (uint64_t)(uintptr_t)to, arg(ctx, TCG_ENV(ctx)), field);
-}
-
 static void *as_value(void *ctx, const void *temp)
 {
     return (void *)((const char *)temp - (const char *)ctx);
 }
 
-void *count_emit(void *ctx, void (*call_safe_point)(void *), void *closure)
+static void set_label(void *ctx, void *label)
 {
-    void *count = tcg_temp_new_internal_x86_64(ctx, TCG_TYPE_I64, false);
-    void *limit = tcg_temp_new_internal_x86_64(ctx, TCG_TYPE_I64, false);
-    void *go_on = gen_new_label_x86_64(ctx);
-    load(ctx, count, offsetof(struct guest, icount));
-    load(ctx, limit, offsetof(struct guest, limit));
-    tcg_gen_brcond_i64_x86_64(ctx, TCG_COND_LTU, as_value(ctx, count), as_value(ctx, limit), go_on);
-    call_safe_point(closure);
-    *(uint32_t *)go_on |= 1; /* present */
-    tcg_gen_op1_x86_64(ctx, TCG_SET_LABEL, (uint64_t)(uintptr_t)go_on);
-    load(ctx, count, offsetof(struct guest, icount));
-    void *instructions = tcg_const_i64_x86_64(ctx, 0);
-    void *patch = TCG_OPS(ctx)->prev->prev->next;
-    tcg_gen_op3_x86_64(ctx, TCG_ADD_I64, (uint64_t)(uintptr_t)count, (uint64_t)(uintptr_t)count,
-                       arg(ctx, instructions));
-    tcg_gen_op3_x86_64(ctx, TCG_ST_I64, (uint64_t)(uintptr_t)count, arg(ctx, TCG_ENV(ctx)),
-                       offsetof(struct guest, icount));
-    tcg_temp_free_internal_x86_64(ctx, limit);
-    tcg_temp_free_internal_x86_64(ctx, count);
-    return patch;
+    *(uint32_t *)label |= LABEL_PRESENT;
+    tcg_gen_op1_x86_64(ctx, TCG_SET_LABEL, (uint64_t)(uintptr_t)label);
 }
 
-/* The limit is reached. `block`: low half of the address of the block's description, which lies near its code.
- */
+void count_emit(struct count_code *c, void *ctx)
+{
+    void *left = tcg_temp_new_internal_x86_64(ctx, TCG_TYPE_I64, false);
+    c->slow = gen_new_label_x86_64(ctx);
+    c->back = gen_new_label_x86_64(ctx);
+    tcg_gen_op3_x86_64(ctx, TCG_LD_I64, (uint64_t)(uintptr_t)left, arg(ctx, TCG_ENV(ctx)),
+                       offsetof(struct guest, left));
+    void *instructions = tcg_const_i64_x86_64(ctx, 1);
+    c->constant = TCG_OPS(ctx)->prev->prev->next;
+    tcg_gen_brcond_i64_x86_64(ctx, TCG_COND_LT, as_value(ctx, left), instructions, c->slow);
+    set_label(ctx, c->back);
+    tcg_temp_free_internal_x86_64(ctx, left);
+}
+
+void count_finish(struct count_code *c, void *ctx, unsigned instructions, void (*call)(void *),
+                  void *closure)
+{
+    TCG_OP_ARG(c->constant, 1) = instructions;
+    set_label(ctx, c->slow);
+    call(closure);
+    *(uint32_t *)c->back += LABEL_REFERENCE;
+    tcg_gen_op1_x86_64(ctx, TCG_BR, (uint64_t)(uintptr_t)c->back);
+}
+
+/* What the translator made of it: mov reg, [rbp + left]; cmp reg, n; jl slow. */
+enum { MOV_BYTES = 7, ARITH_IMM8 = 0x83, ARITH_IMM32 = 0x81, DS_PREFIX = 0x3e, REX_W = 0x48 };
+
+bool count_rewrite(uint8_t *code)
+{
+    const uint32_t left = offsetof(struct guest, left);
+    uint8_t *cmp = code + MOV_BYTES;
+    unsigned immediate = cmp[1] == ARITH_IMM8 ? 1 : 4;
+    uint8_t *jump = cmp + 3 + immediate;
+    bool mov = (code[0] & 0xf8) == REX_W && code[1] == 0x8b && (code[2] & 0xc7) == 0x85 &&
+               !memcmp(code + 3, &left, 4);
+    bool compare = (cmp[0] & 0xf8) == REX_W && (cmp[1] == ARITH_IMM8 || cmp[1] == ARITH_IMM32) &&
+                   (cmp[2] & 0xf8) == 0xf8;
+    if (!mov || !compare || jump[0] != 0x0f || jump[1] != 0x8c)
+        return false;
+    uint8_t subtract[3 + 7] = {DS_PREFIX, DS_PREFIX, DS_PREFIX, REX_W, cmp[1], 0xad};
+    memcpy(subtract + 6, &left, 4);
+    memmove(code + sizeof(subtract), cmp + 3, immediate);
+    memcpy(code, subtract, sizeof(subtract));
+    jump[1] = 0x88; /* js */
+    return true;
+}
+
+/* `left` went below zero. `block`: low half of the address of the block's description, which lies before its
+ * code. */
 void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t block)
 {
     struct vcpu *v = p;
-    uintptr_t near = CALLER;
-    if (!direct_sample(v, (struct tb *)(near - (uint32_t)((uint32_t)near - block))) && cpu_safe_point(v))
+    struct guest *g = v->guest;
+    struct tb *tb = (struct tb *)(CALLER - (uint32_t)((uint32_t)CALLER - block));
+    g->left += tb->icount;
+    if (g->left <= 0 && !direct_sample(v, tb) && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
+    g->left -= tb->icount;
 }
 
 static int64_t read_sleb128(const uint8_t **p)
@@ -101,7 +137,7 @@ void count_take_back(struct vcpu *v, uintptr_t ra, unsigned keep)
         return;
     unsigned done = instruction_at(tb, ra) + keep;
     if (done < tb->icount)
-        v->guest->icount -= tb->icount - done;
+        v->guest->left += tb->icount - done;
 }
 
 /* A fault leaves a block: its registers are restored from the faulting point. */

@@ -132,7 +132,7 @@ static void store(struct guest *g, const struct direct_access *a)
     begin_access(v, a);
     for (unsigned k = 0; k < a->size; k++) {
         if (in_block(v, data->va + k, a)) {
-            g->icount -= a->undone;
+            g->left += a->undone;
             v->direct->banned[a->loop->page % BANNED / 64] |= 1ull << a->loop->page % 64;
             direct_page_changed(v, a->loop->page);
             end_access(v, a);
@@ -145,16 +145,31 @@ static void store(struct guest *g, const struct direct_access *a)
     end_access(v, a);
 }
 
-static bool only_a_sample(struct vcpu *v)
+/* Counts, like times, may lie before zero: what costs more than an instruction moves limits back. */
+static bool reached(uint64_t count, uint64_t limit)
+{
+    return (int64_t)(count - limit) >= 0;
+}
+
+void engine_set_limit(struct vcpu *v, uint64_t limit)
 {
     struct direct *d = v->direct;
-    uint64_t limit = v->guest->limit;
-    if (!limit || v->guest->icount >= v->due)
+    uint64_t now = guest_icount(v->guest);
+    v->due = limit;
+    if (d && !d->off) {
+        if (reached(now, d->sample_at))
+            d->sample_at = now + d->period;
+        if (!reached(d->sample_at, limit))
+            limit = d->sample_at;
+    }
+    guest_set_limit(v->guest, limit);
+}
+
+static bool only_a_sample(struct vcpu *v)
+{
+    if (reached(guest_icount(v->guest), v->due))
         return false;
-    d->sample_at = v->guest->icount + d->period;
-    uint64_t next = v->due < d->sample_at || d->off ? v->due : d->sample_at;
-    /* Not over a kick that comes now. */
-    __atomic_compare_exchange_n(&v->guest->limit, &limit, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    engine_set_limit(v, v->due);
     return true;
 }
 
@@ -165,6 +180,8 @@ static bool at_limit(struct guest *g, struct direct_loop *l)
     struct vcpu *v = owner(g);
     if (l->dropped)
         return true;
+    if (g->left > 0)
+        return false;
     if (only_a_sample(v)) {
         l->samples++;
         return false;
@@ -408,18 +425,6 @@ bool direct_sample(struct vcpu *v, struct tb *tb)
     if (!d->off && is_hot(d, tb->pc) && may_begin(v, tb))
         promote(v, tb);
     return true;
-}
-
-void engine_set_limit(struct vcpu *v, uint64_t limit)
-{
-    struct direct *d = v->direct;
-    v->due = limit;
-    if (d) {
-        if (d->sample_at <= v->guest->icount)
-            d->sample_at = v->guest->icount + d->period;
-        limit = limit < d->sample_at || d->off ? limit : d->sample_at;
-    }
-    __atomic_store_n(&v->guest->limit, limit, __ATOMIC_SEQ_CST);
 }
 
 int direct_create(struct vcpu *v)

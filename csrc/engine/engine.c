@@ -3,8 +3,9 @@
  *
  * One uc_emu_start serves a vCPU's whole turn. The public hooks that are used are two (exceptions, undefined
  * instructions); everything else comes through wrapped functions. An asynchronous uc_emu_stop is never used:
- * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick lowers `limit`
- * instead, which the next block start notices. */
+ * it restarts the instruction it interrupts, so a read-modify-write runs twice. A kick brings the limit
+ * near instead, which the next block start notices; other threads set a flag, which the next safe point
+ * does. */
 #include "engine/engine.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "engine/count.h"
 #include "engine/direct.h"
 #include "engine/jump.h"
+#include "engine/mmio.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
@@ -31,13 +33,13 @@ static void uncount_fault(struct vcpu *v)
     bool retired = v->stepped || v->guest->exception_is_int;
     unsigned undone = direct_undone(v);
     if (undone)
-        v->guest->icount -= undone;
+        v->guest->left += undone;
     else if (v->native_ra)
         count_take_back(v, v->native_ra, 0);
     else if (v->delivering == DELIVERING_INT)
-        v->guest->icount--;
+        v->guest->left++;
     else if (!v->fault_restored && !v->fault_at_fetch && !v->delivering && !retired)
-        v->guest->icount--; /* raised without a return address: it ended its block */
+        v->guest->left++; /* raised without a return address: it ended its block */
     v->native_ra = 0;
     v->fault_restored = v->fault_at_fetch = v->stepped = false;
 }
@@ -67,18 +69,6 @@ static bool on_invalid_instruction(uc_engine *uc, void *user)
     v->stepped = length;
     on_exception(uc, length ? EXC_DB : EXC_UD, user);
     return true;
-}
-
-static uint64_t on_mmio_read(uc_engine *uc, uint64_t gpa, unsigned size, void *user)
-{
-    (void)uc;
-    return cpu_mmio_read(user, gpa, size);
-}
-
-static void on_mmio_write(uc_engine *uc, uint64_t gpa, unsigned size, uint64_t value, void *user)
-{
-    (void)uc;
-    cpu_mmio_write(user, gpa, size, value);
 }
 
 /* The engine's main loop asks here whenever `interrupt_request` is set, with the window's state exact. */
@@ -111,7 +101,7 @@ static uc_err open_engine(struct vcpu *v, uc_engine **uc)
     if (!e)
         e = uc_mem_map_ptr(*uc, 0, r->size + RAM_ROM_MAX, UC_PROT_ALL, r->host);
     if (!e)
-        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, on_mmio_read, v, on_mmio_write, v);
+        e = uc_mmio_map(*uc, ENGINE_MMIO_BASE, ENGINE_MMIO_SIZE, mmio_read, v, mmio_write, v);
     if (!e)
         e = uc_ctl_exits_enable(*uc);
     return e;
@@ -167,10 +157,10 @@ void engine_destroy(struct vcpu *v)
 
 void engine_reset(struct vcpu *v)
 {
-    uint64_t icount = v->guest->icount;
+    uint64_t icount = guest_icount(v->guest);
     cpu_reset(v->cpu);
-    v->guest->icount = icount;
-    v->guest->limit = 0;
+    v->guest->limit = icount;
+    v->guest->left = 0;
     engine_set_cr4(v, 0); /* the engine starts with bits that suit its own users */
     v->guest->reg[RDX] = RESET_EDX;
     v->guest->tr.flags = TSS32_IN_USE;
@@ -198,7 +188,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 
 void engine_kick(struct vcpu *v)
 {
-    __atomic_store_n(&v->guest->limit, 0, __ATOMIC_SEQ_CST);
+    engine_set_limit(v, guest_icount(v->guest));
 }
 
 void engine_stop(struct vcpu *v)

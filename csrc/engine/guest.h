@@ -50,10 +50,12 @@ struct guest {
     uint64_t star;
     uint64_t pad_4832;
     uint64_t lstar, cstar, fmask, kernel_gs_base;
-    /* The engine's own TSC fields, which nothing reads once RDTSC is ours: retired instructions, exact at
-     * block starts, and the count at or past which a block calls the safe point before it runs. Here because
-     * generated code reaches them by one displacement. */
-    uint64_t icount, limit;
+    /* The engine's own TSC fields, which nothing reads once RDTSC is ours. Retired instructions are counted
+     * down: `left` until a block calls the safe point before it runs, which is at count `limit`. Every block
+     * starts by taking its instructions from `left`, by one displacement; only the vCPU's thread writes
+     * either. Use guest_icount() and guest_set_limit(). */
+    int64_t left;
+    uint64_t limit;
     uint64_t pad_4888;
     uint64_t tsc_aux, xcr0, mcg_status, misc_enable;
     uint8_t pad_4928[5280 - 4928];
@@ -91,7 +93,8 @@ AT(sysenter_cs, 4800);
 AT(star, 4824);
 AT(lstar, 4840);
 AT(kernel_gs_base, 4864);
-AT(icount, 4872);
+AT(left, 4872);
+AT(limit, 4880);
 AT(tsc_aux, 4896);
 AT(xcr0, 4904);
 AT(misc_enable, 4920);
@@ -190,6 +193,19 @@ enum vector {
 static inline unsigned guest_cpl(const struct guest *g)
 {
     return g->hflags & HF_CPL;
+}
+
+/* Retired instructions, exact at block starts; inside a block they include all of it. */
+static inline uint64_t guest_icount(const struct guest *g)
+{
+    return g->limit - (uint64_t)g->left;
+}
+
+/* The safe point runs before the first block that starts at or past `limit`. */
+static inline void guest_set_limit(struct guest *g, uint64_t limit)
+{
+    g->left = (int64_t)(limit - guest_icount(g));
+    g->limit = limit;
 }
 
 #endif

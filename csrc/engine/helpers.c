@@ -17,11 +17,19 @@ static inline struct vcpu *owner(struct guest *env)
     return UC_OWNER(env->uc);
 }
 
+/* The same where the monitor does the instruction's work. */
+static inline struct vcpu *enter(struct guest *env)
+{
+    struct vcpu *v = owner(env);
+    v->stats.monitor_entries++;
+    return v;
+}
+
 #define IN_HELPER(name, size)                                      \
     uint64_t __wrap_##name(struct guest *env, uint32_t port);      \
     uint64_t __wrap_##name(struct guest *env, uint32_t port)       \
     {                                                              \
-        return cpu_port_read(owner(env), port, size, CALLER);      \
+        return cpu_port_read(enter(env), port, size, CALLER);      \
     }
 IN_HELPER(helper_inb_x86_64, 1)
 IN_HELPER(helper_inw_x86_64, 2)
@@ -31,7 +39,7 @@ IN_HELPER(helper_inl_x86_64, 4)
     void __wrap_##name(struct guest *env, uint32_t port, uint32_t data);    \
     void __wrap_##name(struct guest *env, uint32_t port, uint32_t data)     \
     {                                                                       \
-        cpu_port_write(owner(env), port, size, data, CALLER);               \
+        cpu_port_write(enter(env), port, size, data, CALLER);               \
     }
 OUT_HELPER(helper_outw_x86_64, 2)
 OUT_HELPER(helper_outl_x86_64, 4)
@@ -41,7 +49,7 @@ void __wrap_helper_outb_x86_64(struct guest *env, uint32_t port, uint32_t data)
     if (port & TRAP_TAG)
         cpu_trap(owner(env), port & ~TRAP_TAG, CALLER, TRAP_AS_OUT);
     else
-        cpu_port_write(owner(env), port, 1, data, CALLER);
+        cpu_port_write(enter(env), port, 1, data, CALLER);
 }
 
 void __wrap_helper_syscall_x86_64(struct guest *env, uint32_t length)
@@ -49,7 +57,7 @@ void __wrap_helper_syscall_x86_64(struct guest *env, uint32_t length)
     if (length & TRAP_TAG)
         cpu_trap(owner(env), length & ~TRAP_TAG, CALLER, TRAP_AS_SYSCALL);
     else
-        cpu_syscall(owner(env), length, CALLER);
+        cpu_syscall(enter(env), length, CALLER);
 }
 
 void __wrap_helper_hlt_x86_64(struct guest *env, uint32_t length)
@@ -57,7 +65,7 @@ void __wrap_helper_hlt_x86_64(struct guest *env, uint32_t length)
     if (length & TRAP_TAG)
         cpu_trap(owner(env), length & ~TRAP_TAG, CALLER, TRAP_AS_HLT);
     else
-        cpu_hlt(owner(env), length, CALLER);
+        cpu_hlt(enter(env), length, CALLER);
 }
 
 /* Must be a tail call: the engine's body finds the faulting instruction by its own return address. */
@@ -74,7 +82,7 @@ void __wrap_helper_iret_protected_x86_64(struct guest *env, uint32_t shift, int 
     void __wrap_##name(struct guest *env); \
     void __wrap_##name(struct guest *env)  \
     {                                      \
-        call(owner(env), CALLER);          \
+        call(enter(env), CALLER);          \
     }
 PLAIN(helper_cpuid_x86_64, cpu_cpuid)
 PLAIN(helper_rdtsc_x86_64, cpu_rdtsc)
@@ -88,7 +96,7 @@ PLAIN(helper_wrmsr_x86_64, cpu_wrmsr)
     void __wrap_##name(struct guest *env, uint32_t length); \
     void __wrap_##name(struct guest *env, uint32_t length)  \
     {                                                       \
-        call(owner(env), length, CALLER);                   \
+        call(enter(env), length, CALLER);                   \
     }
 WITH_LENGTH(helper_sysenter_x86_64, cpu_sysenter)
 WITH_LENGTH(helper_pause_x86_64, cpu_pause)
@@ -97,25 +105,25 @@ WITH_LENGTH(helper_mwait_x86_64, cpu_mwait)
 void __wrap_helper_monitor_x86_64(struct guest *env, uint64_t address);
 void __wrap_helper_monitor_x86_64(struct guest *env, uint64_t address)
 {
-    cpu_monitor(owner(env), address, CALLER);
+    cpu_monitor(enter(env), address, CALLER);
 }
 
 uint64_t __wrap_helper_rdrand_x86_64(struct guest *env);
 uint64_t __wrap_helper_rdrand_x86_64(struct guest *env)
 {
-    return cpu_rdrand(owner(env));
+    return cpu_rdrand(enter(env));
 }
 
 uint64_t __wrap_helper_read_crN_x86_64(struct guest *env, int reg);
 uint64_t __wrap_helper_read_crN_x86_64(struct guest *env, int reg)
 {
-    return cpu_read_cr(owner(env), (unsigned)reg);
+    return cpu_read_cr(enter(env), (unsigned)reg);
 }
 
 void __wrap_helper_write_crN_x86_64(struct guest *env, int reg, uint64_t value);
 void __wrap_helper_write_crN_x86_64(struct guest *env, int reg, uint64_t value)
 {
-    cpu_write_cr(owner(env), (unsigned)reg, value, CALLER);
+    cpu_write_cr(enter(env), (unsigned)reg, value, CALLER);
 }
 
 /* Instructions the engine executes once the checks it leaves out have passed. Tail calls, as above. */

@@ -168,6 +168,8 @@ void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g)
 {
     struct vcpu *v = UC_OWNER(g->uc);
     struct jump_table *t = v->jumps;
+    if (__builtin_expect(CPU_INTERRUPT_REQUEST(v->cpu), 0))
+        return TCG_EPILOGUE(v->tcg);
     uint64_t cs_base = g->seg[SEG_CS].base, pc = g->rip + cs_base;
     uint32_t flags = g->hflags | ((uint32_t)g->rflags & KEY_FLAGS);
     struct target *e = &t->entry[(pc ^ pc >> 13) % ENTRIES];

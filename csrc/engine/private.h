@@ -55,8 +55,9 @@
 #define INTERRUPT_HARD 2u
 
 /* The few operations of the translator's intermediate code that are emitted here. */
-enum tcg_op { TCG_SET_LABEL = 1, TCG_LD_I64 = 73, TCG_ST_I64 = 77, TCG_ADD_I64 = 78, TCG_INSN_START = 129 };
-enum { TCG_COND_LTU = 4, TCG_TYPE_I64 = 1 };
+enum tcg_op { TCG_SET_LABEL = 1, TCG_BR = 3, TCG_LD_I64 = 73, TCG_INSN_START = 129 };
+enum { TCG_COND_LT = 2, TCG_TYPE_I64 = 1 };
+enum { LABEL_PRESENT = 1, LABEL_REFERENCE = 1 << 16 };
 #define ENGINE_EXCP_HLT 0x10001
 
 struct op_link {
@@ -145,7 +146,10 @@ void *tcg_temp_new_internal_x86_64(void *ctx, int type, bool local);
 void tcg_temp_free_internal_x86_64(void *ctx, void *temp);
 void *gen_new_label_x86_64(void *ctx);
 void tcg_gen_brcond_i64_x86_64(void *ctx, int condition, void *a, void *b, void *label);
+void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
+void __wrap_helper_vmload_x86_64(struct guest *g, int what);
 void tcg_gen_op1_x86_64(void *ctx, int op, uint64_t a);
+void tcg_gen_lookup_and_goto_ptr_x86_64(void *ctx);
 void tcg_gen_op3_x86_64(void *ctx, int op, uint64_t a, uint64_t b, uint64_t c);
 void cpu_x86_update_cr0_x86_64(struct guest *env, uint32_t value);
 void cpu_x86_update_cr3_x86_64(struct guest *env, uint64_t value);

@@ -279,16 +279,9 @@ static void flush_own(struct vcpu *v)
     jump_forget_own(v);
 }
 
-static unsigned fetch_mode(const struct guest *g)
-{
-    if ((g->hflags & HF_CPL) == 3)
-        return MMU_USER;
-    return !(g->hflags & HF_SMAP) || g->rflags & FLAG_AC ? MMU_KERNEL : MMU_KERNEL_SMAP;
-}
-
 bool tlb_find_code(struct vcpu *v, uint64_t pc, uint64_t *offset, bool *global)
 {
-    const struct tlb_entry *e = &v->tlb->table[fetch_mode(v->guest)][(pc >> PAGE_SHIFT) % ENTRIES];
+    const struct tlb_entry *e = &v->tlb->table[tlb_mode(v->guest)][(pc >> PAGE_SHIFT) % ENTRIES];
     *offset = e->paddr | (pc & ~PAGE_MASK);
     *global = e->global;
     return e->code == (pc & PAGE_MASK);

@@ -15,6 +15,7 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/strings.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
 
@@ -22,7 +23,8 @@
 
 void __real_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
 void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns);
-void __real_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
+int __real_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
+int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb);
 void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, void **args);
 
 static enum sbe_mode block_mode(uint32_t flags)
@@ -154,6 +156,13 @@ FETCH(cpu_lduw_code_x86_64, uint32_t, 2)
 FETCH(cpu_ldl_code_x86_64, uint32_t, 4)
 FETCH(cpu_ldq_code_x86_64, uint64_t, 8)
 
+/* The guest has let the monitor fill this page (cpu/vmi.h). */
+static bool on_call_page(struct vcpu *v)
+{
+    uint64_t at = v->vmi_page ? ram_read_offset(v->board, v->vmi_page & PAGE_MASK) : RAM_NOT_MEMORY;
+    return at != RAM_NOT_MEMORY && v->code_host[0] == v->board->ram.host + at;
+}
+
 static void begin_block(struct vcpu *v, const struct tb *tb)
 {
     uint64_t room = PAGE_SIZE - (tb->pc & ~PAGE_MASK);
@@ -162,22 +171,9 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
     v->next_patch = 0;
     v->stats.blocks++;
     const uint8_t *code = code_at(v, tb->pc);
+    v->scan.adaptive = on_call_page(v);
     if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0)
         give_up(v);
-}
-
-void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
-{
-    struct vcpu *v = UC_OWNER(CPU_UC(cpu));
-    jump_note_translation(v);
-    begin_block(v, tb);
-    v->translating = true;
-    v->count_op = NULL;
-    v->translated = (uint32_t)(uintptr_t)tb;
-    __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
-    v->translating = false;
-    if (v->count_op)
-        TCG_OP_ARG(v->count_op, 1) = tb->icount;
 }
 
 /* Constants come back as offsets from the translator's context; calls take pointers to temporaries. */
@@ -186,10 +182,9 @@ static void *constant32(void *ctx, uint32_t value)
     return (char *)ctx + (uintptr_t)tcg_const_i32_x86_64(ctx, (int32_t)value);
 }
 
-/* The engine's own check call, now made only when the limit is reached. Its arguments are made here: values
- * do not outlive a branch. The second says which block calls (count.c). */
+/* The engine's own check call, now made only near the limit. */
 struct check_call {
-    void *ctx, *func;
+    void *ctx;
     struct vcpu *v;
 };
 
@@ -197,8 +192,34 @@ static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
     void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
-                     constant32(c->ctx, c->v->translated)};
-    __real_tcg_gen_callN_x86_64(c->ctx, c->func, NULL, 2, args);
+                     constant32(c->ctx, (uint32_t)(uintptr_t)c->v->block)};
+    __real_tcg_gen_callN_x86_64(c->ctx, (void *)__wrap_helper_check_exit_request_x86_64, NULL, 2, args);
+}
+
+void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns)
+{
+    struct vcpu *v = UC_OWNER(CPU_UC(cpu));
+    jump_note_translation(v);
+    begin_block(v, tb);
+    v->translating = true;
+    v->count.slow = NULL;
+    v->block = tb;
+    __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
+    v->translating = false;
+    struct check_call call = {v->tcg, v};
+    if (v->count.slow)
+        count_finish(&v->count, v->tcg, tb->icount, call_safe_point, &call);
+}
+
+int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    int size = __real_tcg_gen_code_x86_64(ctx, tb);
+    if (size > 0 && (!v->count.slow || !count_rewrite(tb->code))) {
+        v->vm->count_failed = true; /* nothing may run uncounted: the block has a check, so it ends here */
+        engine_kick(v);
+    }
+    return size;
 }
 
 static bool is_trap_helper(const void *func)
@@ -211,8 +232,9 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
 {
     struct vcpu *v = UC_OWNER(TCG_UC(ctx));
     if (func == (void *)__wrap_helper_check_exit_request_x86_64) {
-        struct check_call call = {ctx, func, v};
-        v->count_op = count_emit(ctx, call_safe_point, &call);
+        count_emit(&v->count, ctx);
+        strings_emit(ctx, v->block, v->code_host[0] + (v->block->pc & ~PAGE_MASK),
+                     PAGE_SIZE - (v->block->pc & ~PAGE_MASK));
         return;
     }
     if (v->patch && is_trap_helper(func)) {
@@ -220,4 +242,19 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
         v->patch = NULL;
     }
     __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
+}
+
+/* Leaving for the engine's main loop is how the engine ends blocks behind instructions that may have changed
+ * the mode or opened the interrupt window. Its look-up for indirect jumps serves as well, several times as
+ * fast: ours takes the new mode from the guest's state, and goes to the main loop where an interrupt
+ * waits. */
+void __real_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot);
+void __wrap_tcg_gen_exit_tb_x86_64(void *ctx, const struct tb *tb, unsigned slot)
+{
+    struct vcpu *v = UC_OWNER(TCG_UC(ctx));
+    if (tb || !v->translating)
+        __real_tcg_gen_exit_tb_x86_64(ctx, tb, slot);
+    else
+        tcg_gen_lookup_and_goto_ptr_x86_64(ctx);
 }

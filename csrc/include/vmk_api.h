@@ -79,6 +79,21 @@ struct vmk_config {
     uint32_t scsi_model[4];   /* enum vmk_scsi_model */
 };
 
+/* A disk on a SCSI adapter. Empty texts mean the usual ones; they are ASCII. */
+enum vmk_disk_kind { VMK_DISK_DISK = 0, VMK_DISK_CDROM = 1 };
+
+struct vmk_disk_config {
+    uint32_t kind;            /* enum vmk_disk_kind */
+    uint32_t reserved;
+    char serial[40];          /* at most 36 characters */
+    char product[24];         /* at most 16 */
+};
+
+struct vmk_disk_stats {
+    uint64_t reads, writes, flushes, discards, read_bytes, written_bytes, errors;
+    char last_error[160];     /* the backend's text for its last failed request */
+};
+
 /* What a page of a VM's memory is for. */
 enum vmk_srat_purpose {
     VMK_SRAT_FREE = 0,
@@ -143,6 +158,7 @@ struct vmk_stats {
     uint64_t traps[64];          /* by class: vmk_sbe_class_name() */
     uint64_t exceptions[32];     /* by vector */
     uint64_t interrupts[256];    /* by vector */
+    uint64_t monitor_entries;    /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
     uint64_t direct_loops;
     uint64_t unclaimed_reads, unclaimed_writes;
@@ -203,10 +219,33 @@ size_t vmk_linear_read(struct vm *vm, uint32_t cpu, uint64_t address, void *buff
 int vmk_set_rom(struct vm *vm, const void *bytes, size_t length);
 int vmk_fwcfg_add(struct vm *vm, uint32_t key, const void *bytes, size_t length);
 
+/* Disks. A backend is a file format's or memory's side of a disk, made by a vmk_backend_* call and then
+ * attached to one place, which takes it over; one that was not attached is given back to
+ * vmk_backend_close(). Attaching and detaching a disk of a VM that has run is hot-plugging. Targets are 0
+ * to 15 (7 is the LSI53C1030's own), LUNs 0 to 7. */
+struct blk_backend;
+/* A disk in the caller's memory, which outlives it, or (bytes NULL) in zeroed memory of its own. */
+struct blk_backend *vmk_backend_ram(void *bytes, uint64_t size, bool readonly, char *error,
+                                    size_t error_size);
+uint64_t vmk_backend_size(const struct blk_backend *backend);
+void vmk_backend_close(struct blk_backend *backend);
+/* The backend is taken over if this returns 0. NULL: a CD drive without a medium. */
+int vmk_disk_attach(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                    struct blk_backend *backend, const struct vmk_disk_config *config);
+int vmk_disk_detach(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun);
+/* Another medium for a CD drive, or none (NULL). */
+int vmk_disk_insert(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                    struct blk_backend *backend);
+int vmk_disk_stats(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun,
+                   struct vmk_disk_stats *out);
+
 int vmk_boot(struct vm *vm, const struct vmk_boot *boot);
 int vmk_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *exit);
 void vmk_stop(struct vm *vm);
 uint64_t vmk_now(struct vm *vm);
+/* VM time before which the VM does nothing by itself: now while a CPU runs, UINT64_MAX for never. Between
+ * runs. */
+uint64_t vmk_next_event(struct vm *vm);
 
 /* Guest output: copies up to `size` bytes out and removes them; the number copied. */
 size_t vmk_output(struct vm *vm, uint32_t channel, void *buffer, size_t size);
@@ -258,5 +297,7 @@ size_t vmk_written_pages(struct vm *vm, uint64_t *pages, size_t max);
 const char *vmk_cpu_model(uint32_t row);
 const char *vmk_cpu_model_text(uint32_t row);
 const char *vmk_engine_version(void);
+/* The host's time stamp counter, or 0 where it has none: for measurements, never for a guest. */
+uint64_t vmk_host_cycles(void);
 
 #endif

@@ -9,7 +9,7 @@
  *
  * How instructions look is Intel SDM vol. 2 chapter 2 and appendix A, AMD APM vol. 3 for what is AMD's alone.
  * Nothing here knows the engine, a device or guest memory. One struct sbe belongs to one VM; its calls are
- * not thread-safe: whoever holds the translation lock may call, and sbe_hit() alone is safe beside them.
+ * not thread-safe: whoever holds the translation lock may call, and sbe_enter() alone is safe beside them.
  */
 #ifndef VMK_SBE_H
 #define VMK_SBE_H
@@ -122,6 +122,7 @@ struct sbe_patch {
  * end is one that Capstone refuses; the engine runs it as it is or raises #UD.
  */
 struct sbe_scan {
+    bool adaptive; /* set by the caller: what profile adaptive leaves native is native here */
     uint64_t start, end, resume;
     uint8_t mode, cpl;
     bool truncated, undecodable;
@@ -167,7 +168,10 @@ int sbe_scan_more(struct sbe *sbe, const uint8_t *code, size_t avail, struct sbe
 /* NULL: no such site. The pointer stays valid until sbe_forget_sites() or sbe_destroy(). */
 const struct sbe_site *sbe_site(const struct sbe *sbe, uint32_t site);
 uint32_t sbe_site_count(const struct sbe *sbe);
-void sbe_hit(struct sbe *sbe, uint32_t site);
+
+/* Sites in chunks of SBE_SITE_CHUNK, for the trap's own way to them (sbe/enter.h). Stays where it is. */
+enum { SBE_SITE_CHUNK = 1024 };
+struct sbe_site *const *sbe_sites_of(const struct sbe *sbe);
 /* Only when no translated block is left: site numbers start again at 0. */
 void sbe_forget_sites(struct sbe *sbe);
 

@@ -15,10 +15,7 @@ static uint64_t all_ones(unsigned size)
 static void note_access(struct board *b, enum vmk_trace_kind kind, uint64_t addr, uint64_t value,
                         unsigned size)
 {
-    if (b->trace.mask & (1u << kind))
-        trace_add(&b->trace, kind, board_now(b), 0, addr, value, size);
-    else
-        b->trace.count[kind]++;
+    board_trace(b, kind, 0, addr, value, size);
 }
 
 static void note_unclaimed(struct board *b, uint64_t addr, uint64_t value, unsigned size_and_flags)

@@ -101,6 +101,8 @@ uint64_t ram_write_offset(const struct board *b, uint64_t gpa)
 /* Is every page of [gpa, gpa+len) memory for this access? */
 static bool covered(const struct board *b, uint64_t gpa, size_t len, enum pam access)
 {
+    if (!len)
+        return true;
     if (len > b->ram.size + b->ram.rom_size || gpa + len < gpa)
         return false;
     for (uint64_t page = gpa & ~(PAGE_SIZE - 1); page < gpa + len; page += PAGE_SIZE)

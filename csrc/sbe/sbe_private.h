@@ -9,9 +9,9 @@
 #include "match.h"
 #include "prefilter.h"
 
-enum { SBE_SITE_CHUNK = 1024, SBE_DEFAULT_MAX_SITES = 1 << 20 };
+enum { SBE_DEFAULT_MAX_SITES = 1 << 20 };
 
-/* Sites stay where they are, and so does the array of chunks: sbe_hit() runs beside a scan. */
+/* Sites stay where they are, and so does the array of chunks: sbe_enter() runs beside a scan. */
 struct sbe_sites {
     struct sbe_site **chunk;
     uint32_t chunks, count, max;

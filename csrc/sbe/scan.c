@@ -112,6 +112,8 @@ static int step_sensitive(struct cursor *c, const struct sbe_match *match)
 {
     enum sbe_policy policy = sbe_policy(c->sbe, match->insn, c->out->mode, c->out->cpl);
     c->sbe->stats.candidates++;
+    if (c->out->adaptive && sbe_rows[match->insn].policy[SBE_ADAPTIVE] == SBE_NATIVE)
+        policy = SBE_NATIVE;
     if (policy == SBE_NATIVE && match->decoded.has_lock)
         policy = SBE_TRAP;
     if (policy != SBE_NATIVE)

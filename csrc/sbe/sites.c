@@ -100,10 +100,9 @@ uint32_t sbe_site_count(const struct sbe *sbe)
     return sbe->sites.count;
 }
 
-void sbe_hit(struct sbe *sbe, uint32_t site)
+struct sbe_site *const *sbe_sites_of(const struct sbe *sbe)
 {
-    if (site < sbe->sites.count)
-        __atomic_fetch_add(&site_number(&sbe->sites, site)->hits, 1, __ATOMIC_RELAXED);
+    return sbe->sites.chunk;
 }
 
 void sbe_forget_sites(struct sbe *sbe)

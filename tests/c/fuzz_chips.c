@@ -22,6 +22,7 @@
 #define MAX_LOG2_NS 36   /* longest step of the clock: a minute */
 #define FUZZ_MEMORY (2 << 20)
 #define FUZZ_CPUS 2
+#define FUZZ_NIC (3 << 3)
 
 static uint64_t seed = 1;
 
@@ -207,11 +208,30 @@ struct pair {
     size_t size;
 };
 
+static void config_write(struct board *b, unsigned devfn, unsigned reg, uint32_t value)
+{
+    bus_port_write(b, 0xcf8, 4, 0x80000000u | devfn << 8 | reg);
+    bus_port_write(b, 0xcfc, 4, value);
+}
+
+/* With a NIC whose BARs are open. */
+static struct board *fuzz_board(void)
+{
+    struct board *b = rig_create_as(&(struct vmk_config){
+        .memory = FUZZ_MEMORY, .rtc_epoch = RIG_EPOCH, .cpus = FUZZ_CPUS, .time_mode = VMK_TIME_MANUAL,
+        .debug_exit_port = 0xf4, .nics = 1, .nic = {{.mac = {2, 0, 0, 0, 0, 1}}},
+    });
+    config_write(b, FUZZ_NIC, 0x10, 0xf0000000);
+    config_write(b, FUZZ_NIC, 0x20, 0xc000);
+    config_write(b, FUZZ_NIC, 0x04, 7);
+    return b;
+}
+
 static struct pair pair_create(void)
 {
     struct pair p = {
-        .board = rig_create(FUZZ_MEMORY, FUZZ_CPUS, 0xf4),
-        .twin = rig_create(FUZZ_MEMORY, FUZZ_CPUS, 0xf4),
+        .board = fuzz_board(),
+        .twin = fuzz_board(),
     };
     p.size = board_state_size(p.board);
     p.state = malloc(p.size);
@@ -341,7 +361,7 @@ int main(int argc, char **argv)
 {
     uint64_t accesses = argc > 1 ? strtoull(argv[1], NULL, 0) : 20000;
     uint64_t first_seed = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
-    struct board *probe = rig_create(FUZZ_MEMORY, FUZZ_CPUS, 0xf4);
+    struct board *probe = fuzz_board();
     unsigned devices = probe->ndevs;
 
     board_destroy(probe);

@@ -17,22 +17,27 @@
 
 static struct board *rig;
 
+static inline struct board *rig_create_as(const struct vmk_config *cfg)
+{
+    char err[256] = "";
+    struct board *b = board_create(cfg, err, sizeof(err));
+    if (!b) {
+        fprintf(stderr, "board: %s\n", err);
+        exit(1);
+    }
+    return b;
+}
+
 static inline struct board *rig_create(uint64_t memory, uint32_t cpus, uint32_t debug_exit_port)
 {
-    struct vmk_config cfg = {
+    const struct vmk_config cfg = {
         .memory = memory,
         .rtc_epoch = RIG_EPOCH,
         .cpus = cpus,
         .time_mode = VMK_TIME_MANUAL,
         .debug_exit_port = debug_exit_port,
     };
-    char err[256] = "";
-    struct board *b = board_create(&cfg, err, sizeof(err));
-    if (!b) {
-        fprintf(stderr, "board: %s\n", err);
-        exit(1);
-    }
-    return b;
+    return rig_create_as(&cfg);
 }
 
 static inline void rig_begin(void)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sbe/enter.h"
 #include "vmk_sbe.h"
 #include "vmk_sbe_table.h"
 
@@ -38,9 +39,8 @@ static void site_is_found_again(void)
     CHECK_EQ(out.patch[0].site, 2);
     CHECK_EQ(sbe_scan(sbe, SBE_MODE_64, 3, 0x1000, rdmsr, sizeof(rdmsr), &out), 0);
     CHECK_EQ(out.patch[0].site, 3);
-    sbe_hit(sbe, 3);
-    sbe_hit(sbe, 3);
-    sbe_hit(sbe, 4);
+    CHECK(sbe_enter(sbe_sites_of(sbe), 3) == sbe_site(sbe, 3));
+    sbe_enter(sbe_sites_of(sbe), 3);
     CHECK_EQ(sbe_site(sbe, 3)->hits, 2);
     CHECK(!sbe_site(sbe, 4));
     sbe_destroy(sbe);

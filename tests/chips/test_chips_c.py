@@ -13,7 +13,9 @@ C_TESTS = Path(__file__).parent.parent / "c"
 BUILD = C_TESTS.parent.parent / ".cache" / "c-tests"
 NOT_CHIPS = {"test_sbe"}
 PROGRAMS = sorted(p.stem for p in C_TESTS.glob("test_*.c") if p.stem not in NOT_CHIPS)
-FUZZ_ACCESSES = 1_000_000 if os.environ.get("VMM_FUZZ") == "long" else 20_000
+LONG = os.environ.get("VMM_FUZZ") == "long"
+FUZZ_ACCESSES = 1_000_000 if LONG else 20_000
+RING_STEPS = 10_000_000 if LONG else 100_000
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +44,7 @@ def test_chip(programs: Path, name: str) -> None:
 
 def test_random_accesses(programs: Path) -> None:
     run(programs / "fuzz_chips", str(FUZZ_ACCESSES))
+
+
+def test_hostile_rings(programs: Path) -> None:
+    run(programs / "fuzz_e1000", str(RING_STEPS))

@@ -122,8 +122,9 @@ class Scanner:
     def error(self) -> str:
         return text(self.lib.sbe_error(self.handle))
 
-    def scan(self, mode: str, pc: int, code: bytes, *, cpl: int = 0) -> Scan:
+    def scan(self, mode: str, pc: int, code: bytes, *, cpl: int = 0, adaptive: bool = False) -> Scan:
         """One call for a new block; raises AssertionError with the scanner's own line on failure."""
+        self._out.adaptive = adaptive
         result = self.lib.sbe_scan(self.handle, MODES[mode], cpl, pc, code, len(code), self._out)
         assert result == 0, self.error()
         return self._snapshot()

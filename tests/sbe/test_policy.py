@@ -28,6 +28,15 @@ def test_policy_a_row_does_not_allow_is_refused_by_name(adaptive: Scanner) -> No
     assert "FAR_JMP" in adaptive.error()
 
 
+def test_a_block_can_be_scanned_as_in_profile_adaptive(full: Scanner) -> None:
+    """CLI may stay, CPUID and LOCK CLTS must not."""
+    code = parse_hex("fa0fa2f00f06c3")
+    assert [patch.pc for patch in full.scan("64", 0x1000, code).patches] == [0x1000, 0x1001, 0x1003]
+    relaxed = full.scan("64", 0x1000, code, adaptive=True)
+    assert [patch.pc for patch in relaxed.patches] == [0x1001, 0x1003]
+    assert len(full.scan("64", 0x1000, code).patches) == 3
+
+
 def test_every_inline_form_fits_its_instruction(full: Scanner, table: InsnTable) -> None:
     forms = list(inline_forms(table))
     assert {form.insn.id for form in forms} == {"WBINVD", "INVD", "PAUSE", "MONITOR", "MWAIT"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.sbe.library import load, parse_hex
 from vmm.errors import ImageError
-from vmm.sbe.elf_code import code_pointers, elf_code, relative_pointers
+from vmm.sbe.elf_code import code_pointers, elf_code, elf_tables, load_addresses, relative_pointers
 from vmm.sbe.flow import Target, address_taken, flow_of
 from vmm.sbe.insn_table import InsnTable
 from vmm.sbe.static_walk import Entry, Region, StaticSite, Walk, compare, walk
@@ -147,7 +147,8 @@ def test_random_code_is_walked_to_an_end(code: bytes, bits: int) -> None:
 def test_mutated_elf_is_read_or_refused(offset: int, value: int) -> None:
     data = bytearray(_TRUE)
     data[offset] = value
-    try:
-        elf_code(Path("x"), bytes(data))
-    except ImageError as error:
-        assert "\n" not in str(error)
+    for read in (elf_code, elf_tables, load_addresses):
+        try:
+            read(Path("x"), bytes(data))
+        except ImageError as error:
+            assert "\n" not in str(error)

@@ -16,6 +16,8 @@ ROWS: tuple[frozenset[str], ...] = tuple(
         "cluster",
         "host",
         "vmx",
+        "explain",
+        "bench",
         "machine",
         "loader storage net console sbe",
         "monitor",

@@ -22,11 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     # Imported under guard: a missing extension is one line too.
     from vmm.cli import lean  # noqa: PLC0415
-    from vmm.cli.commands import NAMES, command  # noqa: PLC0415
+    from vmm.cli.commands import command, named  # noqa: PLC0415
 
-    if words and words[0] in NAMES:
-        one = command(words[0])
-        options = lean.parse(one.options, words[1:])
+    if (found := named(words)) is not None:
+        one = command(found[0])
+        options = lean.parse(one.options, found[1])
         if options is not None:
             return one.run(options)
     return int(importlib.import_module("vmm.cli.app").run(words))

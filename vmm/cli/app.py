@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from vmm.cli.commands import NAMES, command
+from vmm.cli.commands import GROUPS, NAMES, command
 from vmm.cli.declare import Command, Parameter, flag_of, parameters, read_options
 from vmm.config.version import VERSION
 from vmm.errors import UsageError
@@ -17,14 +17,19 @@ from vmm.monitor import engine_version
 ParserError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 """The parser's usage error: typer does not export it, and has its parser from click or inside itself."""
 
-app = typer.Typer(
-    name="vmm",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="VMware ESX rebuilt: virtual machines through scan before execution.",
-)
+
+def _new_group(name: str, text: str) -> typer.Typer:
+    return typer.Typer(
+        name=name,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=text,
+    )
+
+
+app = _new_group("vmm", "VMware ESX rebuilt: virtual machines through scan before execution.")
 
 
 def _show_version(wanted: bool) -> None:
@@ -96,6 +101,25 @@ def _message(error: BaseException) -> str:
     return f"{text}; see vmm --help"
 
 
-for _name in NAMES:
-    _one = command(_name)
-    app.command(_name, help=_one.run.__doc__, epilog=_one.epilog or None)(typer_function(_one))
+def _add_commands() -> None:
+    groups: dict[str, typer.Typer] = {"": app}
+    for name in NAMES:
+        group, _, last = name.rpartition(" ")
+        if group not in groups:
+            groups[group] = _new_group(group, GROUPS[group])
+            groups[group].callback(invoke_without_command=True)(_asks_for_a_command(group))
+            app.add_typer(groups[group])
+        one = command(name)
+        groups[group].command(last, help=one.run.__doc__, epilog=one.epilog or None)(typer_function(one))
+
+
+def _asks_for_a_command(group: str) -> Callable[[typer.Context], None]:
+    def check(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            raise UsageError(f"no command of {group}; vmm {group} --help lists them")
+
+    check.__annotations__ = {"context": typer.Context}
+    return check
+
+
+_add_commands()

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 from vmm.cli.declare import Command
 
-NAMES = ("run", "sbe", "models", "insns")
+NAMES = ("run", "sbe", "models", "insns", "bench traps", "bench check", "bench image")
+"""A name of two words is a command of a group: `bench traps` is `COMMAND` of vmm/cli/bench_traps.py."""
+
+GROUPS = {"bench": "Measure what virtual machines cost, exactly and in time."}
+"""Help of each group. One that has no command is not offered."""
 
 
 def command(name: str) -> Command[Any]:
     """The command called `name`, one of `NAMES`."""
-    found: Command[Any] = importlib.import_module(f"vmm.cli.{name}").COMMAND
+    found: Command[Any] = importlib.import_module(f"vmm.cli.{name.replace(' ', '_')}").COMMAND
     return found
+
+
+def named(words: Sequence[str]) -> tuple[str, Sequence[str]] | None:
+    """The command that `words` begin with and the words behind its name, or None if they name none."""
+    for length in (1, 2):
+        name = " ".join(words[:length])
+        if name in NAMES:
+            return name, words[length:]
+    return None

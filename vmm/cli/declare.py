@@ -62,8 +62,9 @@ def parameters(options: type[Any]) -> dict[str, Parameter]:
 
 
 def flag_of(name: str) -> str:
-    """How field `name` is written on the command line: `--debug-exit` for `debug_exit`."""
-    return "--" + name.replace("_", "-")
+    """How field `name` is written on the command line: `--debug-exit` for `debug_exit`, `--class` for
+    `class_`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def read_options(options: type[O], typed: Mapping[str, Any]) -> O:

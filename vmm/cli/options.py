@@ -67,6 +67,14 @@ class RunOptions:
     json: Path | None = option(None, "FILE", "Write the result there, - for stdout.", Path)
     console: bool = flag("Join this terminal to COM1; Ctrl-] leaves.")
     protocol: str | None = option(None, "NAME", "Insist on a boot protocol, such as pvh or linux32.")
+    nic: list[str] = repeated(
+        "KIND[,KEY=VALUE…]",
+        "Network adapter: user (NAT, DHCP, DNS; forward=tcp:HOST:GUEST), switch:NAME (shared by name between "
+        "processes; vlan=N), boot:FOLDER (DHCP, TFTP and HTTP server; file=NAME), tap:INTERFACE, "
+        "stream:SOCKET, dgram:SOCKET,peer=SOCKET, none; with each model=82545em|82540em, mac=…, pcap=FILE, "
+        "rom=FILE (an option ROM for the BIOS, such as iPXE), loss=1%, corrupt=1%, delay=10ms, seed=N; "
+        "repeatable.",
+    )
     msr: str = option("fault", "fault|zero", "What unknown MSRs do (default fault).")
 
     def machine_arguments(self) -> dict[str, Any]:
@@ -88,6 +96,7 @@ class RunOptions:
             "msr": self.msr,
             "trace": self.trace,
             "protocol": self.protocol,
+            "nics": self.nic,
         }
 
 

@@ -37,6 +37,7 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
         "wall_seconds": result.wall_seconds,
         "serial_sha256": machine.serial.log.sha256,
         "state_sha256": machine.state_sha256,
+        "monitor_entries": stats.monitor_entries,
         "traps": dict(stats.traps),
         "sbe": {
             "profile": options.sbe,
@@ -62,7 +63,15 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "direct_loops": stats.direct_loops,
         },
         "srat": _plain(machine.srat._asdict()),
+        "nics": _nics(machine),
     }
+
+
+def _nics(machine: Machine) -> list[dict[str, Any]]:
+    return [
+        {"kind": nic.kind, "target": nic.target, "mac": (nic.mac or b"").hex(":"), **counters._asdict()}
+        for nic, counters in zip(machine.options.nics, machine.nic_counters, strict=True)
+    ]
 
 
 def file_sha256(path: Path) -> str:

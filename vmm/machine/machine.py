@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,11 +20,14 @@ from vmm.machine.screen import Screen
 from vmm.machine.serial import OutputChannel, SerialPort
 from vmm.machine.state_hash import state_sha256
 from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
-from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
+from vmm.monitor import Channel, Monitor, NetCounters, Registers, Site, SratSummary, Stats, TraceEvent
 from vmm.monitor.vm import FOREVER, TRACE_RING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from vmm.net.adapters import Adapters
+    from vmm.net.spec import NicSpec
 
 Until = Pattern | Callable[["Machine"], bool]
 
@@ -43,7 +47,8 @@ class Machine:
     `inline`); `debug_exit` a port: what is written there ends the run; `msr` what unknown MSRs do, `fault` or
     `zero`; `trace` names of events to record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol`
     insists on a boot protocol; `rtc` is the date at power-on, by default 2000-01-01 in virtual time and now
-    in real time.
+    in real time; `nics` network adapters, as `vmm run --nic` takes them (`"user"`) or from a switch of this
+    process (`vmm.Switch("lab").nic()`).
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -67,6 +72,7 @@ class Machine:
         trace: str | Iterable[str] = (),
         protocol: str | None = None,
         rtc: datetime | None = None,
+        nics: Sequence[str | NicSpec] = (),
     ) -> None:
         options = check_options(
             image,
@@ -85,6 +91,7 @@ class Machine:
             trace=trace,
             protocol=protocol,
             rtc=rtc,
+            nics=nics,
         )
         self._set_up(options)
 
@@ -93,6 +100,7 @@ class Machine:
         self.monitor: Monitor
         self.plan: BootPlan
         self.monitor, self.plan = power_on(options)
+        self._adapters = self._plug_in(options)
         self.serial = SerialPort(
             lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
         )
@@ -122,8 +130,21 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free the VM; again is nothing."""
+        """Free the VM and its cables; again is nothing."""
         self.monitor.close()
+        if self._adapters is not None:
+            self._adapters.close()
+
+    def _plug_in(self, options: MachineOptions) -> Adapters | None:
+        if not options.nics:
+            return None
+        from vmm.net.adapters import Adapters  # noqa: PLC0415 (most machines have none)
+
+        try:
+            return Adapters(self.monitor, options.nics)
+        except BaseException:
+            self.monitor.close()
+            raise
 
     # Running
 
@@ -137,17 +158,24 @@ class Machine:
         in idle, every 50 ms. `timeout` counts guest seconds in virtual time and wall seconds in real time.
         UsageError once the guest has ended.
         """
+        with self.running(until, timeout, instructions) as loop:
+            return loop.run()
+
+    @contextmanager
+    def running(
+        self, until: Until | None, timeout: float | None, instructions: int | None = None
+    ) -> Iterator[RunLoop]:
+        """The loop of a run, for whoever drives several; `run` has the words for the arguments."""
         if self._outcome in FINAL:
             raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
         loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
         self._running = True
         try:
-            result = loop.run()
+            yield loop
         finally:
             self._running = False
             self._finish_trace()
-        self._outcome = result.outcome
-        return result
+            self._outcome = loop.outcome
 
     def stop(self) -> None:
         """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
@@ -237,7 +265,16 @@ class Machine:
         """Press the ACPI power button: guests that listen shut down."""
         self.monitor.post_power_button()
 
+    def set_link(self, nic: int, up: bool) -> None:
+        """Pull a network adapter's cable, or plug it in again."""
+        self.monitor.net_link(nic, up)
+
     # Looking
+
+    @property
+    def nic_counters(self) -> list[NetCounters]:
+        """What went through each network adapter since power-on."""
+        return [self.monitor.net_counters(nic) for nic in range(len(self.options.nics))]
 
     @property
     def registers(self) -> Registers:

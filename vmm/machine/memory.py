@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from vmm.errors import UsageError
+from vmm.loader.memory_map import HIGH_RAM_BASE, LOW_RAM_END, MIB
 from vmm.monitor import Monitor
+
+_PAGE = 4096
 
 
 class Memory:
@@ -24,6 +29,16 @@ class Memory:
         """Bytes at a linear address through the CPU's page tables, fewer where they end."""
         return self._monitor.linear_read(cpu, address, length)
 
+    def written(self) -> list[tuple[int, int]]:
+        """(address, length) of RAM above 1 MiB that was ever written, neighbouring pages as one."""
+        runs: list[tuple[int, int]] = []
+        for address in _addresses(self._monitor):
+            if runs and sum(runs[-1]) == address:
+                runs[-1] = (runs[-1][0], runs[-1][1] + _PAGE)
+            else:
+                runs.append((address, _PAGE))
+        return runs
+
     def __getitem__(self, where: int | slice) -> bytes | int:
         if isinstance(where, slice):
             start, length = _span(where)
@@ -42,6 +57,14 @@ class Memory:
             self.write(where, bytes((value,)))
         else:
             raise UsageError("a byte of guest memory is a number from 0 to 255")
+
+
+def _addresses(monitor: Monitor) -> Iterator[int]:
+    """Addresses of the written pages of RAM above 1 MiB."""
+    for page in monitor.written_pages():
+        offset = page * _PAGE
+        if MIB <= offset < monitor.config.memory:
+            yield offset if offset < LOW_RAM_END else offset - LOW_RAM_END + HIGH_RAM_BASE
 
 
 def _span(where: slice) -> tuple[int, int]:

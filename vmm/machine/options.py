@@ -15,10 +15,12 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Direct, Profile, TimeMode, TraceKind, cpu_models
+from vmm.monitor import MAX_CPUS, Config, Direct, Nic, Profile, TimeMode, TraceKind, cpu_models
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from vmm.net.spec import NicSpec
 
 VIRTUAL_RTC = 946_684_800
 """What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
@@ -55,6 +57,7 @@ class MachineOptions:
     trace: frozenset[TraceKind]
     protocol: str | None
     rtc: int
+    nics: tuple[NicSpec, ...]
 
     def config(self) -> Config:
         """For the monitor."""
@@ -69,7 +72,12 @@ class MachineOptions:
             msr_ignore=self.msr_ignore,
             debug_exit_port=self.debug_exit or 0,
             trace=self.trace,
+            nics=tuple(Nic(spec.mac or b"", spec.model) for spec in self.nics),
         )
+
+    def firmware_files(self) -> dict[str, bytes]:
+        """What fw_cfg has beside what every machine's has."""
+        return {f"genroms/nic{number}.rom": nic.rom for number, nic in enumerate(self.nics) if nic.rom}
 
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
         """For the loader, on a machine with these ACPI tables."""
@@ -103,6 +111,7 @@ def check_options(
     trace: str | Iterable[str] = (),
     protocol: str | None = None,
     rtc: datetime | None = None,
+    nics: Sequence[str | NicSpec] = (),
 ) -> MachineOptions:
     """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
     mode = _choice("time", time, TIMES)
@@ -123,6 +132,7 @@ def check_options(
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
         protocol=protocol,
         rtc=_rtc(rtc, mode),
+        nics=_nics(nics),
     )
 
 
@@ -164,6 +174,14 @@ def _port(port: int | None) -> int | None:
     if port is not None and not 0 < port <= 0xFFFF:
         raise UsageError(f"debug-exit port {port}: a port is 1 to 65535")
     return port
+
+
+def _nics(nics: Sequence[str | NicSpec]) -> tuple[NicSpec, ...]:
+    if not nics:
+        return ()
+    from vmm.net.spec import check_nics  # noqa: PLC0415 (most runs have none)
+
+    return check_nics([nics] if isinstance(nics, str) else nics)
 
 
 def _rtc(rtc: datetime | None, mode: TimeMode) -> int:

@@ -109,3 +109,17 @@ class SratPurpose(IntEnum):
     ROM = 2
     SHARED = 3
     BALLOON = 4
+
+
+class ScsiModel(IntEnum):
+    """SCSI host adapters."""
+
+    LSI53C1030 = 0
+    SAS1068 = 1
+
+
+class DiskKind(IntEnum):
+    """What a place on a SCSI adapter holds."""
+
+    DISK = 0
+    CDROM = 1

@@ -79,6 +79,11 @@ def insn_mnemonics() -> tuple[str, ...]:
     return tuple(names)
 
 
+def host_cycles() -> int:
+    """The host's time stamp counter, or 0 where it has none: for measurements."""
+    return int(lib.vmk_host_cycles())
+
+
 def engine_version() -> str:
     """Name and version of the engine the extension is linked with."""
     return text_of(lib.vmk_engine_version())

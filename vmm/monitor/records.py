@@ -16,6 +16,7 @@ from vmm.monitor.enums import (
     Policy,
     Profile,
     Request,
+    ScsiModel,
     TimeMode,
     TraceKind,
 )
@@ -40,7 +41,8 @@ class Nic(NamedTuple):
 class Config(NamedTuple):
     """A VM to be made. `memory` is bytes, a multiple of 4096; `rtc_epoch` seconds since 1970 at power-on;
     `cpu_model` a row of `cpu_models()`; `quantum` instructions per CPU's turn, 0 for the default; `trace` the
-    kinds of event recorded beside traps, exceptions and interrupts; `nics` at most 8."""
+    kinds of event recorded beside traps, exceptions and interrupts; `nics` at most 8; `scsi` the
+    SCSI adapters, at most 4."""
 
     memory: int
     cpus: int = 1
@@ -54,6 +56,31 @@ class Config(NamedTuple):
     debug_exit_port: int = 0
     trace: frozenset[TraceKind] = frozenset()
     nics: tuple[Nic, ...] = ()
+    scsi: tuple[ScsiModel, ...] = ()
+
+
+class DiskPlace(NamedTuple):
+    """A place on a SCSI adapter. Target 7 of a 53C1030 is the adapter itself."""
+
+    adapter: int = 0
+    target: int = 0
+    lun: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.adapter}:{self.target}:{self.lun}"
+
+
+class DiskStats(NamedTuple):
+    """What a disk's queue has done since it was attached; `last_error` is the backend's text."""
+
+    reads: int
+    writes: int
+    flushes: int
+    discards: int
+    read_bytes: int
+    written_bytes: int
+    errors: int
+    last_error: str
 
 
 class Boot(NamedTuple):
@@ -137,11 +164,13 @@ class Registers:
 
 
 class Stats(NamedTuple):
-    """Counters since power-on. The mappings hold only what is not zero: `traps` by class of instruction,
-    `exceptions` and `interrupts` by vector."""
+    """Counters since power-on. `monitor_entries` are how often the guest's execution was left for the
+    monitor: traps, calls by native instructions, exceptions, interrupts, MMIO accesses. The mappings hold
+    only what is not zero: `traps` by class of instruction, `exceptions` and `interrupts` by vector."""
 
     instructions: int
     vm_ns: int
+    monitor_entries: int
     traps: Mapping[str, int]
     exceptions: Mapping[int, int]
     interrupts: Mapping[int, int]

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from vmm.monitor.enums import ExitReason, Policy, Request, SratPurpose, TraceKind
-from vmm.monitor.library import insn_mnemonics, trap_classes
+from vmm.monitor.library import insn_mnemonics, text_of, trap_classes
 from vmm.monitor.records import (
     REGISTER_NAMES,
+    DiskStats,
     Exit,
     NetCounters,
     RawScreen,
@@ -25,8 +26,9 @@ _TABLES = ("ldt", "tr", "gdt", "idt")
 _STATES = ("running", "halted", "waits for SIPI")
 _MODE_BITS = (16, 32, 64, 16)
 _COUNTERS = (
-    *("instructions", "vm_ns", "nmis", "engine_entries", "safe_points", "tlb_fills", "tlb_flushes"),
-    *("blocks", "code_invalidations", "direct_loops", "mmio", "unclaimed_reads", "unclaimed_writes"),
+    *("instructions", "vm_ns", "monitor_entries", "nmis", "engine_entries", "safe_points", "tlb_fills"),
+    *("tlb_flushes", "blocks", "code_invalidations", "mmio", "unclaimed_reads", "unclaimed_writes"),
+    "direct_loops",
     *("sbe_blocks", "sbe_clean", "sbe_instructions", "sbe_candidates", "sbe_sites"),
 )
 
@@ -34,6 +36,20 @@ _COUNTERS = (
 def exit_of(raw: Any) -> Exit:
     """`struct vmk_exit`."""
     return Exit(ExitReason(raw.reason), Request(raw.request), raw.value, raw.cpu)
+
+
+def disk_stats_of(raw: Any) -> DiskStats:
+    """`struct vmk_disk_stats`."""
+    return DiskStats(
+        reads=raw.reads,
+        writes=raw.writes,
+        flushes=raw.flushes,
+        discards=raw.discards,
+        read_bytes=raw.read_bytes,
+        written_bytes=raw.written_bytes,
+        errors=raw.errors,
+        last_error=text_of(raw.last_error),
+    )
 
 
 def registers_of(raw: Any) -> Registers:

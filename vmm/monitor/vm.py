@@ -9,14 +9,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
-from vmm.monitor import unpack
+from vmm.monitor import ends, unpack
+from vmm.monitor.backend import Backend
 from vmm.monitor.check import creation_failure, failure
-from vmm.monitor.enums import Channel, Policy
+from vmm.monitor.enums import Channel, DiskKind, Policy
 from vmm.monitor.library import ffi, lib, text_of
 from vmm.monitor.records import (
     REGISTER_NAMES,
     Boot,
     Config,
+    DiskPlace,
+    DiskStats,
     Exit,
     NetCounters,
     RawScreen,
@@ -58,6 +61,8 @@ class Monitor:
         self._buffer = ffi.new("char[]", _OUTPUT_CHUNK)
         self._screen = ffi.new("struct vmk_screen *")
         self._cells = ffi.new("uint16_t[]", _SCREEN_CELLS)
+        # What attached backends point to lives as long as they do.
+        self._media: dict[DiskPlace, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +78,7 @@ class Monitor:
             handle, self._handle = self._handle, None
         if handle:
             lib.vmk_destroy(handle)
+        self._media.clear()
 
     @property
     def closed(self) -> bool:
@@ -83,6 +89,10 @@ class Monitor:
         if self._handle is None:
             raise HostError("the virtual machine is closed")
         return self._handle
+
+    def handle(self) -> Any:
+        """The C side's VM, for the other files of this package; HostError once it is closed."""
+        return self._vm()
 
     def _check(self, code: int, doing: str) -> None:
         if code < 0:
@@ -140,6 +150,38 @@ class Monitor:
         """What becomes of row `insn`; UsageError if the row does not allow it. Before the first `run`."""
         self._check(lib.vmk_sbe_set_policy(self._vm(), insn, policy), "setting a policy")
 
+    # Disks
+
+    def attach_disk(self, place: DiskPlace, backend: Backend | None, kind: DiskKind, **texts: str) -> None:
+        """Plug a disk in; None is a CD drive without a medium. `texts`: `serial`, `product`."""
+        config = ffi.new("struct vmk_disk_config *")
+        config.kind = kind
+        for name, text in texts.items():
+            setattr(config, name, _disk_text(name, text, len(getattr(config, name))))
+        handle = _handle_of(backend)
+        code = lib.vmk_disk_attach(self._vm(), *place, handle, config)
+        self._check(code, f"attaching disk {place}")
+        self._taken(place, backend)
+
+    def detach_disk(self, place: DiskPlace) -> None:
+        """Pull a disk out; its backend is closed."""
+        self._check(lib.vmk_disk_detach(self._vm(), *place), f"detaching disk {place}")
+        self._media.pop(place, None)
+
+    def insert_disk(self, place: DiskPlace, backend: Backend | None) -> None:
+        """Another medium for a CD drive, or none."""
+        self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
+        self._taken(place, backend)
+
+    def disk_stats(self, place: DiskPlace) -> DiskStats:
+        """What a disk has done."""
+        raw = ffi.new("struct vmk_disk_stats *")
+        self._check(lib.vmk_disk_stats(self._vm(), *place, raw), f"statistics of disk {place}")
+        return unpack.disk_stats_of(raw)
+
+    def _taken(self, place: DiskPlace, backend: Backend | None) -> None:
+        self._media[place] = backend.release() if backend is not None else None
+
     # Running
 
     def run(
@@ -156,6 +198,7 @@ class Monitor:
         run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
+        ends.raise_failure()
         return unpack.exit_of(end)
 
     def stop(self) -> None:
@@ -167,6 +210,10 @@ class Monitor:
     def now(self) -> int:
         """VM time in ns since power-on."""
         return int(lib.vmk_now(self._vm()))
+
+    def next_event(self) -> int:
+        """VM time before which the VM does nothing by itself; `FOREVER` if it never will."""
+        return int(lib.vmk_next_event(self._vm()))
 
     def output(self, channel: Channel) -> bytes:
         """What the guest sent since the last call."""
@@ -324,6 +371,17 @@ def _take(array: Any, count: int) -> Iterable[int]:
     return (int(value) for value in array[0:count])
 
 
+def _handle_of(backend: Backend | None) -> Any:
+    return ffi.NULL if backend is None else backend.handle
+
+
+def _disk_text(name: str, text: str, room: int) -> bytes:
+    data = text.encode("ascii", "replace")
+    if not text.isascii() or not text.isprintable() or len(data) >= room:
+        raise UsageError(f"a disk's {name} {text!r}: up to {room - 4} printable ASCII characters")
+    return data
+
+
 def _check_range(address: int, length: int) -> None:
     if address < 0 or length < 0 or address + length > _U64 + 1:
         raise UsageError(f"address {address:#x} with {length} bytes is outside a 64-bit address space")
@@ -337,6 +395,10 @@ def _config(config: Config) -> Any:
     raw.direct = config.direct
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
+    if len(config.scsi) > len(raw.scsi_model):
+        raise UsageError(f"{len(config.scsi)} SCSI adapters: a VM has at most {len(raw.scsi_model)}")
+    raw.scsi_adapters = len(config.scsi)
+    raw.scsi_model[0 : len(config.scsi)] = config.scsi
     if len(config.nics) > MAX_NICS:
         raise UsageError(f"{len(config.nics)} NICs: a VM has at most {MAX_NICS}")
     raw.nics = len(config.nics)

@@ -74,6 +74,17 @@ def _functions(elf: ELFFile) -> list[int]:
     ]
 
 
+def load_addresses(path: Path, data: bytes | mmap) -> list[tuple[int, int, int]]:
+    """(where it is loaded, where it is linked, length) of segments that run at both: a kernel's first code,
+    before it turns paging on. Raises ImageError as `elf_code` does."""
+    with _reading(path):
+        return [
+            (segment["p_paddr"], segment["p_vaddr"], segment["p_filesz"])
+            for segment in ELFFile(BytesIO(data)).iter_segments("PT_LOAD")
+            if segment["p_paddr"] != segment["p_vaddr"]
+        ]
+
+
 def code_pointers(
     data: bytes | mmap, code: Sequence[Region], bits: int, *, alignment: int = 16
 ) -> list[Entry]:

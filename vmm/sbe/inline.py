@@ -22,15 +22,16 @@ class InlineForm:
     code: bytes
 
 
-def assemble(text: str, bits: int) -> bytes:
-    """Machine code of `text` (Intel syntax) for `bits`-wide code. Raises HostError if Keystone refuses it."""
+def assemble(text: str, bits: int, address: int = 0) -> bytes:
+    """Machine code of `text` (Intel syntax) for `bits`-wide code that runs at `address`. Raises HostError if
+    Keystone refuses it."""
     try:
         assembler = keystone.Ks(keystone.KS_ARCH_X86, _KEYSTONE_MODES[bits])
-        encoding, _ = assembler.asm(text, as_bytes=True)
+        encoding, _ = assembler.asm(text, address, as_bytes=True)
     except keystone.KsError as error:
-        raise HostError(f"inline form {text!r} for {bits}-bit code: Keystone says {error}") from error
+        raise HostError(f"{bits}-bit code {text!r}: Keystone says {error}") from error
     if not encoding:
-        raise HostError(f"inline form {text!r} for {bits}-bit code: Keystone made no bytes of it")
+        raise HostError(f"{bits}-bit code {text!r}: Keystone made no bytes of it")
     return bytes(encoding)
 
 

@@ -59,7 +59,8 @@ class Walk:
     """What a walk found.
 
     `indirect` and `far` count transfers that could not be followed, `outside` targets in no region, `refused`
-    places where Capstone could not go on.
+    places where Capstone could not go on. `starts` has a byte for each byte of a region, by the region's
+    address and the width of code: 1 where an instruction begins.
     """
 
     sites: list[StaticSite] = field(default_factory=list)
@@ -68,6 +69,7 @@ class Walk:
     far: int = 0
     outside: int = 0
     refused: int = 0
+    starts: dict[tuple[int, int], bytearray] = field(default_factory=dict)
 
 
 def walk(regions: Iterable[Region], entries: Iterable[Entry], table: InsnTable) -> Walk:
@@ -93,8 +95,8 @@ class _Walker:
         self._decoders = {
             bits: capstone.Cs(capstone.CS_ARCH_X86, mode) for bits, mode in _CAPSTONE_MODES.items()
         }
-        self._seen: dict[tuple[int, int], bytearray] = {}
         self.found = Walk()
+        self._seen = self.found.starts
 
     def straight_line(self, entry: Entry) -> list[Entry]:
         """Decode from `entry` to where control does not fall through; the targets on the way are returned."""
@@ -113,6 +115,8 @@ class _Walker:
         offset = start - region.address
         code = region.data[offset : offset + _SLICE]
         seen = self._seen_in(region, bits)
+        if seen[offset]:
+            return None
         at, decoded = start, 0
         for address, size, mnemonic, operands in self._decoders[bits].disasm_lite(code, start, _SLICE_INSNS):
             if seen[address - region.address]:

@@ -47,3 +47,18 @@ def test_insns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "insns.json").read_text())
     assert len(rows) == len(lines) - 1
     assert {"CPUID", "WRMSR", "HLT"} <= {row["id"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("sbe", ("--run", "--report", "--symbols")),
+        ("bench image", ("--symbols", "--flame", "--top", "--until")),
+    ],
+)
+def test_help_of_what_looks_into_images(
+    command: str, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = shown(capsys, *command.split(), "--help")
+    assert [option for option in options if f"  {option} " not in text] == []
+    assert "Examples:" in text

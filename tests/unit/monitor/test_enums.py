@@ -11,10 +11,12 @@ import pytest
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    DiskKind,
     ExitReason,
     NicModel,
     Profile,
     Request,
+    ScsiModel,
     SratPurpose,
     TimeMode,
     TraceKind,
@@ -34,6 +36,8 @@ ROOT = Path(__file__).resolve().parents[3]
         ("VMK_SRAT_", SratPurpose),
         ("VMK_MODE_", CpuMode),
         ("VMK_EXIT_", ExitReason),
+        ("VMK_SCSI_", ScsiModel),
+        ("VMK_DISK_", DiskKind),
         ("VMK_NIC_", NicModel),
     ],
 )
