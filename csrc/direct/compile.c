@@ -267,7 +267,8 @@ static void set_rip(struct compiler *c, uint64_t pc)
     asm_store(&c->a, 8, state(offsetof(struct guest, rip)), TEMP);
 }
 
-/* Out of the loop as out of the engine's block: through its own jump, which is linked or has itself linked. */
+/* Out of the loop as out of the engine's block: through its own jump, which is linked or gets itself linked.
+ */
 static void exit_stub(struct compiler *c, const struct stub *s)
 {
     asm_patch_here(&c->a, s->from);

@@ -184,6 +184,11 @@ static void after_shift_by_cl(struct compiler *c, const struct insn *i)
     saved_only(c);
 }
 
+static uint8_t of_after_shift(const struct insn *i)
+{
+    return i->effect == EFFECT_SHL ? OF_SF_XOR_CF : OF_ZERO;
+}
+
 void flags_after(struct compiler *c, const struct insn *i, bool needed)
 {
     const struct direct_quirks *q = &c->host->quirks;
@@ -203,7 +208,7 @@ void flags_after(struct compiler *c, const struct insn *i, bool needed)
         if (i->by_cl && needed)
             after_shift_by_cl(c, i);
         else
-            live_only(c, q->shift_keeps_af, !many ? OF_RIGHT : i->effect == EFFECT_SHL ? OF_SF_XOR_CF : OF_ZERO);
+            live_only(c, q->shift_keeps_af, many ? of_after_shift(i) : OF_RIGHT);
         break;
     case EFFECT_ROL:
     case EFFECT_ROR:

@@ -290,7 +290,8 @@ static void start_afresh(struct direct *d)
 static bool map_room(struct direct *d, const uint8_t *near)
 {
     void *hint = (void *)(((uintptr_t)near & ~0xfffffull) + NEAR_ENOUGH / 2);
-    void *room = mmap(hint, CODE_BYTES + DATA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *room = mmap(hint, CODE_BYTES + DATA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                      -1, 0);
     if (room == MAP_FAILED)
         return false;
     d->code = room;
@@ -371,7 +372,8 @@ static bool find_loop(struct vcpu *v, const struct tb *tb, struct direct_loop *l
 /* False also where the host does not let the code be executed again: then there are no loops any more. */
 static bool compile(struct direct *d, enum mmu_mode mode, struct direct_loop *l)
 {
-    bool compiled = protect(d, PROT_READ | PROT_WRITE) && direct_compile(l, d->insn, &d->host[mode], &d->room);
+    bool compiled = protect(d, PROT_READ | PROT_WRITE) &&
+                    direct_compile(l, d->insn, &d->host[mode], &d->room);
     if (protect(d, PROT_READ | PROT_EXEC))
         return compiled;
     d->off = true;
