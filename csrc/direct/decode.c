@@ -335,7 +335,7 @@ static bool is_fit(struct insn *i, uint8_t rex)
         return vector_is_fit(i);
     if (op == OP_XCHG && (i->mem || i->size < 4))
         return false;
-    if (op == OP_LEA && (!i->mem || i->size < 4 || i->seg != NO_REG))
+    if (op == OP_LEA && (!i->mem || i->size < 4))
         return false;
     if (op == OP_MOVSXD && i->size != 8)
         return false;

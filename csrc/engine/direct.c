@@ -35,7 +35,7 @@
 #define TRIES 8
 #define CREDIT 4096u    /* entries between two judgements of a loop */
 #define SHORT_STAY 64u  /* instructions */
-#define BANNED 4096u
+#define PAGE_SET 4096u
 #define JUMP_BYTES 5
 #define JMP 0xe9
 #define NO_JUMP 0xffff
@@ -61,8 +61,20 @@ struct direct {
     bool off;
     struct head head[HEADS];
     struct insn insn[DIRECT_INSNS]; /* of the loop being compiled */
-    uint64_t banned[BANNED / 64];   /* hashed pages that write to themselves */
+    /* Sets of guest-physical pages, hashed. */
+    uint64_t pages[PAGE_SET / 64];  /* with loops */
+    uint64_t banned[PAGE_SET / 64]; /* that write to themselves */
 };
+
+static bool in_set(const uint64_t *set, uint64_t page)
+{
+    return set[page % PAGE_SET / 64] >> page % 64 & 1;
+}
+
+static void add_to_set(uint64_t *set, uint64_t page)
+{
+    set[page % PAGE_SET / 64] |= 1ull << page % 64;
+}
 
 static struct vcpu *owner(struct guest *g)
 {
@@ -133,7 +145,7 @@ static void store(struct guest *g, const struct direct_access *a)
     for (unsigned k = 0; k < a->size; k++) {
         if (in_block(v, data->va + k, a)) {
             g->left += a->undone;
-            v->direct->banned[a->loop->page % BANNED / 64] |= 1ull << a->loop->page % 64;
+            add_to_set(v->direct->banned, a->loop->page);
             direct_page_changed(v, a->loop->page);
             end_access(v, a);
             engine_resume_at(v);
@@ -252,7 +264,9 @@ static void drop(struct vcpu *v, struct direct_loop *l)
 void direct_page_changed(struct vcpu *v, uint64_t page)
 {
     struct direct *d = v->direct;
-    for (unsigned n = 0; d && n < d->loops; n++)
+    if (!d || !in_set(d->pages, page))
+        return;
+    for (unsigned n = 0; n < d->loops; n++)
         if (d->loop[n]->page == page && !d->loop[n]->dropped)
             drop(v, d->loop[n]);
 }
@@ -284,6 +298,7 @@ static void start_afresh(struct direct *d)
     d->room = (struct direct_room){d->code, d->code + CODE_BYTES};
     d->data_next = d->data;
     memset(d->head, 0, sizeof(d->head));
+    memset(d->pages, 0, sizeof(d->pages));
 }
 
 /* Code and data near the engine's code. The code is writable only while something is compiled. */
@@ -351,9 +366,8 @@ static enum mmu_mode mode_of(uint32_t flags)
 
 static bool may_begin(struct vcpu *v, const struct tb *tb)
 {
-    uint64_t page = tb->page[0] >> PAGE_SHIFT;
     return tb->flags & HF_CS64 && !(tb->flags & NOT_IN_LOOPS) && !tb->cs_base &&
-           !(v->direct->banned[page % BANNED / 64] >> page % 64 & 1);
+           !in_set(v->direct->banned, tb->page[0] >> PAGE_SHIFT);
 }
 
 static bool find_loop(struct vcpu *v, const struct tb *tb, struct direct_loop *l)
@@ -403,6 +417,7 @@ static void promote(struct vcpu *v, struct tb *tb)
     }
     d->data_next += sizeof(*l->data);
     d->loop[d->loops++] = l;
+    add_to_set(d->pages, l->page);
     v->stats.direct_loops++;
     patch(l, tb->code);
 }

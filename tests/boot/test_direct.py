@@ -4,6 +4,7 @@ processor ends as one without."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ COMPARED = (
 )
 
 
-def _boot(cpus: int, direct: str, report: Path) -> dict[str, object]:
+def _boot(cpus: int, direct: str, report: Path) -> dict[str, Any]:
     """What a boot leaves that runs programs and powers off."""
     initrd = initramfs.marker_initramfs(commands="ls -lR /bin | md5sum; dmesg | sha256sum\n")
     command = cloud_kernel.command(initrd)
