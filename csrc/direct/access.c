@@ -66,8 +66,9 @@ void access_check(struct compiler *c, const struct insn *i, struct stub *s)
     s->from = asm_jump_if(a, IF_AE);
     asm_modrm(a, 0x03, 8, ADDRESS, near(&s->site->host)); /* add */
     s->back = asm_here(a);
-    s->lazy = c->flags.lazy;
     c->flags.live = false;
+    s->lazy = c->flags.lazy;
+    s->flags = c->flags;
 }
 
 static void push_pop(struct compiler *c, uint8_t op) { asm_byte(&c->a, op); }
@@ -185,6 +186,8 @@ void access_stub(struct compiler *c, const struct stub *s)
     asm_modrm(a, OP_LEA, 8, TEMP, near(s->site));
     call_routine(c, c->find[access != ACCESS_READ][log2_of(s->insn->rm_size)]);
     asm_patch(a, asm_jump_if(a, IF_AE), s->back);
+    c->flags = s->flags;
+    flags_save(c);
     if (access == ACCESS_READ)
         call_load(c, s);
     else if (access == ACCESS_WRITE)

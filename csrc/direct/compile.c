@@ -203,6 +203,7 @@ static void count_block(struct compiler *c, const struct direct_block *b)
     asm_group1(a, 5, 8, left(c), b->n);
     struct stub *s = new_stub(c, STUB_LIMIT, asm_jump_if(a, IF_S), b->pc);
     s->lazy = c->flags.lazy;
+    s->flags = c->flags;
     s->behind = asm_here(a);
 }
 
@@ -210,6 +211,9 @@ static void one_insn(struct compiler *c, const struct direct_block *b, unsigned 
 {
     const struct insn *i = &c->insn[k];
     struct stub *s = NULL;
+    bool spoils = c->flags.again && again_spoils(c->flags.again, i);
+    if (spoils && c->needed[k] && !insn_writes_all_flags(i))
+        flags_save(c);
     if (insn_access(i)) {
         struct direct_access *access = &c->loop->access[c->loop->accesses++];
         *access = (struct direct_access){.loop = c->loop,
@@ -218,7 +222,8 @@ static void one_insn(struct compiler *c, const struct direct_block *b, unsigned 
                                          .size = i->rm_size,
                                          .first_half = i->vec & VEC_MOVE ? i->reg + 1 : 0,
                                          .block = (uint8_t)(b - c->loop->block)};
-        flags_save(c);
+        if (!c->flags.again)
+            flags_save(c);
         s = new_stub(c, STUB_ACCESS, NULL, i->pc);
         s->access = access;
         access_check(c, i, s);
@@ -227,13 +232,22 @@ static void one_insn(struct compiler *c, const struct direct_block *b, unsigned 
     rename_insn(c, i);
     if (s)
         s->behind = asm_here(&c->a);
+    if (spoils)
+        c->flags.again = NULL;
     flags_after(c, i, c->needed[k]);
+}
+
+static void new_exit(struct compiler *c, uint8_t *from, uint64_t pc, const void *out)
+{
+    struct stub *s = new_stub(c, STUB_EXIT, from, pc);
+    s->out = out;
+    s->flags = c->flags;
 }
 
 static void edge(struct compiler *c, uint8_t *from, const struct direct_block *b, unsigned jump, uint64_t pc)
 {
     if (b->to[jump] < 0)
-        new_stub(c, STUB_EXIT, from, pc)->out = b->out[jump];
+        new_exit(c, from, pc, b->out[jump]);
     else
         c->jump[c->jumps++] = (struct jump){from, b->to[jump]};
 }
@@ -243,7 +257,8 @@ static void end_block(struct compiler *c, const struct direct_block *b, int next
 {
     const struct insn *i = &c->insn[b->first + b->n - 1];
     bool conditional = i->op == OP_JCC;
-    flags_save(c);
+    if (!again_kept(c, b))
+        flags_save(c);
     if (conditional) {
         flags_make_live(c, insn_reads_of(i));
         edge(c, asm_jump_if(&c->a, i->cond), b, 1, i->target);
@@ -254,7 +269,8 @@ static void end_block(struct compiler *c, const struct direct_block *b, int next
 
 static void one_block(struct compiler *c, const struct direct_block *b, bool lazy, int next)
 {
-    c->flags = (struct flags_state){.saved = !lazy, .lazy = lazy};
+    const struct insn *again = lazy ? NULL : c->entered[b - c->loop->block];
+    c->flags = (struct flags_state){.saved = !lazy && !again, .lazy = lazy, .again = again};
     count_block(c, b);
     for (unsigned k = b->first; k < b->first + b->n - 1u; k++)
         one_insn(c, b, k);
@@ -272,6 +288,8 @@ static void set_rip(struct compiler *c, uint64_t pc)
 static void exit_stub(struct compiler *c, const struct stub *s)
 {
     asm_patch_here(&c->a, s->from);
+    c->flags = s->flags;
+    flags_save(c);
     call_routine(c, c->spill[s->lazy]);
     if (!s->out)
         set_rip(c, s->pc);
@@ -284,6 +302,8 @@ static void limit_stub(struct compiler *c, const struct stub *s, const struct di
     const uint8_t test_al[] = {0x84, 0xc0};
     asm_patch_here(a, s->from);
     asm_group1(a, 0, 8, left(c), b->n);
+    c->flags = s->flags;
+    flags_save(c);
     call_routine(c, c->spill[s->lazy]);
     set_rip(c, s->pc);
     asm_mov(a, 8, H_RDI, STATE);
@@ -364,6 +384,7 @@ static void compile(struct compiler *c)
     struct direct_loop *l = c->loop;
     allocate(c);
     flags_find_needed(c);
+    again_plan(c);
     routines(c);
     for (unsigned n = 0; n < l->blocks; n++) {
         c->block_at[n] = asm_here(&c->a);

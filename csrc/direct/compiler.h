@@ -24,6 +24,7 @@ struct flags_state {
     bool live;            /* in the host's flags, but for the two corrections */
     bool clear_af;
     uint8_t fix_of;
+    const struct insn *again; /* they can be had by doing this again: its operands are what they were */
 };
 
 /* Code emitted behind the loop: the slow path of an access, a way out, a block's safe point. */
@@ -38,6 +39,7 @@ struct stub {
     struct direct_access *access;
     struct direct_site *site;
     bool lazy;            /* the flags are (struct flags_state) */
+    struct flags_state flags; /* as they are where it is jumped to */
 };
 
 struct jump {
@@ -56,6 +58,7 @@ struct compiler {
     uint16_t vectors, vectors_written;
     struct flags_state flags;
     bool needed[DIRECT_INSNS]; /* the flags after this instruction are seen by somebody */
+    const struct insn *entered[DIRECT_BLOCKS]; /* flags_state.again where the block begins; NULL: saved */
     struct {
         uint8_t base, access, size;
     } site_key[DIRECT_SITES];
@@ -85,6 +88,13 @@ void flags_restore(struct compiler *c);  /* RAX -> the host's flags, RAX kept */
 void flags_make_live(struct compiler *c, bool with_of);
 void flags_before(struct compiler *c, const struct insn *i, bool needed);
 void flags_after(struct compiler *c, const struct insn *i, bool needed);
+
+/* again.c */
+bool again_can(const struct insn *i);
+bool again_spoils(const struct insn *again, const struct insn *i); /* i writes an operand of it */
+void again_emit(struct compiler *c, const struct insn *again);     /* the host's flags; clobbers TEMP */
+void again_plan(struct compiler *c);                               /* c->entered */
+bool again_kept(const struct compiler *c, const struct direct_block *b); /* where its jumps lead */
 
 /* rename.c: the instruction itself, its memory operand at [ADDRESS] */
 void rename_insn(struct compiler *c, const struct insn *i);

@@ -68,10 +68,22 @@ bool flags_may_be_lazy(const struct compiler *c)
     return false;
 }
 
+static void do_again(struct compiler *c)
+{
+    again_emit(c, c->flags.again);
+    c->flags.live = true;
+    c->flags.clear_af = c->flags.again->effect == EFFECT_LOGIC && c->host->quirks.logic_keeps_af;
+    c->flags.fix_of = OF_RIGHT;
+}
+
 void flags_save(struct compiler *c)
 {
-    if (c->flags.saved || !c->flags.live)
+    if (c->flags.saved || c->flags.lazy)
         return; /* lazy ones are where they can be found */
+    if (!c->flags.live && c->flags.again)
+        do_again(c);
+    if (!c->flags.live)
+        return;
     lahf(&c->a);
     saved_of(c);
     if (c->flags.clear_af) {
@@ -95,6 +107,8 @@ void flags_make_live(struct compiler *c, bool with_of)
         flags_save(c);
         c->flags.live = false;
     }
+    if (!c->flags.live && !c->flags.saved && c->flags.again)
+        do_again(c);
     if (c->flags.live || !c->flags.saved)
         return;
     flags_restore(c);
@@ -224,6 +238,8 @@ void flags_after(struct compiler *c, const struct insn *i, bool needed)
             live_only(c, false, OF_RIGHT);
         break;
     }
+    if (i->effect && again_can(i))
+        c->flags.again = i;
 }
 
 static bool af_after(bool shift)

@@ -1,8 +1,8 @@
 /* The compiler of direct execution on what no test chose: bytes of any kind, in memory that ends with them.
  *
  *      test_direct             decodes and compiles random code; ASan and UBSan watch
- *      test_direct lengths     for each line of hex bytes on stdin, prints how many are its first instruction,
- *                              or 0 */
+ *      test_direct lengths     for each line of hex bytes on stdin, prints how many of them the first
+ *                              instruction has, or 0 */
 #include <stdlib.h>
 #include <string.h>
 
