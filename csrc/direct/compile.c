@@ -11,12 +11,10 @@
 
 static const uint8_t pool[HOST_POOL] = {H_RCX, H_RDX, H_RBX, H_RSI, H_RDI, 8, 9, 10, 11, 12, 13};
 
-static void count_use(struct compiler *c, unsigned *uses, uint8_t reg)
+static void count_use(unsigned *uses, uint8_t reg)
 {
-    if (reg == NO_REG)
-        return;
-    uses[reg]++;
-    c->used |= (uint16_t)(1u << reg);
+    if (reg != NO_REG)
+        uses[reg]++;
 }
 
 static void written(struct compiler *c, uint8_t reg)
@@ -43,25 +41,25 @@ static void count_uses(struct compiler *c, unsigned *uses)
     for (unsigned k = 0; k < c->loop->insns; k++) {
         const struct insn *i = &c->insn[k];
         if (i->bits & (FORM_REG_R | FORM_REG_W))
-            count_use(c, uses, i->reg);
+            count_use(uses, i->reg);
         if (i->bits & FORM_REG_W)
             written(c, i->reg);
         bool general_rm = !i->mem && i->rm != NO_REG && !(i->vec & VEC_RM);
         if (general_rm)
-            count_use(c, uses, i->rm);
+            count_use(uses, i->rm);
         if (general_rm && i->bits & FORM_RM_W)
             written(c, i->rm);
         if (i->vec)
             count_vectors(c, i);
         if (i->mem) {
-            count_use(c, uses, i->base);
-            count_use(c, uses, i->index);
+            count_use(uses, i->base);
+            count_use(uses, i->index);
         }
         if (i->by_cl)
             uses[RCX] += MUST;
         if (i->op == OP_GROUP3 && i->effect == EFFECT_MUL) {
-            count_use(c, uses, RAX);
-            count_use(c, uses, RDX);
+            count_use(uses, RAX);
+            count_use(uses, RDX);
             uses[RDX] += MUST;
             written(c, RAX);
             written(c, RDX);

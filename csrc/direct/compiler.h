@@ -1,4 +1,4 @@
-/* State of one compilation; shared by compile.c, flags.c, access.c and rename.c. */
+/* State of one compilation; shared by compile.c, flags.c, again.c, access.c and rename.c. */
 #ifndef VMK_DIRECT_COMPILER_H
 #define VMK_DIRECT_COMPILER_H
 
@@ -54,7 +54,7 @@ struct compiler {
     const struct insn *insn;
     uint8_t map[16];      /* guest register -> host register, or NO_REG: it stays in memory */
     uint8_t left;         /* host register of guest->left, or NO_REG */
-    uint16_t used, written; /* guest registers of the loop */
+    uint16_t written;     /* guest registers that the loop changes */
     uint16_t vectors, vectors_written;
     struct flags_state flags;
     bool needed[DIRECT_INSNS]; /* the flags after this instruction are seen by somebody */

@@ -81,8 +81,6 @@ static struct vcpu *owner(struct guest *g)
     return UC_OWNER(g->uc);
 }
 
-/* ---- what compiled code calls */
-
 static void forget_sites(struct direct_loop *l)
 {
     for (unsigned n = 0; n < l->sites; n++)
@@ -251,8 +249,6 @@ unsigned direct_undone(struct vcpu *v)
     return undone;
 }
 
-/* ---- life of a loop */
-
 static void drop(struct vcpu *v, struct direct_loop *l)
 {
     unpatch(l);
@@ -329,8 +325,6 @@ static void patch(struct direct_loop *l, uint8_t *code)
     code[0] = JMP;
     memcpy(code + 1, &distance, sizeof(distance));
 }
-
-/* ---- finding loops */
 
 void *__wrap_helper_lookup_tb_ptr_x86_64(struct guest *g);
 #define NOT_IN_LOOPS (FLAG_TF | FLAG_RF | FLAG_VM | HF_INHIBIT)
