@@ -93,10 +93,11 @@ void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t block)
     struct vcpu *v = p;
     struct guest *g = v->guest;
     struct tb *tb = (struct tb *)(CALLER - (uint32_t)((uint32_t)CALLER - block));
-    g->left += tb->icount;
+    unsigned instructions = tb->icount;
+    g->left += instructions;
     if (g->left <= 0 && !direct_sample(v, tb) && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
-    g->left -= tb->icount;
+    g->left -= instructions;
 }
 
 static int64_t read_sleb128(const uint8_t **p)

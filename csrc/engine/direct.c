@@ -440,8 +440,8 @@ bool direct_sample(struct vcpu *v, struct tb *tb)
 
 int direct_create(struct vcpu *v)
 {
-    if (v->vm->direct == VMK_DIRECT_OFF)
-        return VMK_OK;
+    if (v->vm->direct == VMK_DIRECT_OFF || v->vm->parallel)
+        return VMK_OK; /* with threads, others change the TLB and drop blocks while this vCPU runs */
     struct direct *d = calloc(1, sizeof(*d));
     if (!d)
         return VMK_ENOMEM;

@@ -29,6 +29,11 @@ class RunOptions:
         "Clock: virtual is the guest's own and repeatable (default), real the host's "
         "(default with --console).",
     )
+    smp: str = option(
+        "turns",
+        "turns|threads",
+        "Several processors: by turns on one host thread (default), or each on its own, in real time only.",
+    )
     until: str | None = option(None, "REGEX", "End when serial, screen or debug console shows this.")
     timeout: float | None = option(
         None, "SECONDS", "Guest seconds in virtual time, wall seconds in real time.", parse_seconds
@@ -50,6 +55,16 @@ class RunOptions:
         "allows; repeatable.",
     )
     serial: Path | None = option(None, "FILE", "COM1's output, - for stdout (default).", Path)
+    disk: list[str] = repeated(
+        "FILE[,OPTION]…",
+        "SCSI disk: an image or block device. Options: format=raw|vmdk|qcow2, readonly, snapshot (forget "
+        "what is written), id=0..59 (its place), werror=report|stop (with the host's disk full the guest has "
+        "an error, or the VM waits); repeatable, up to 60.",
+    )
+    cdrom: list[str] = repeated("FILE", "CD-ROM image in a SCSI drive; repeatable.")
+    boot: str | None = option(
+        None, "disk|cdrom|net", "What firmware tries, joined by commas; IMAGE is a BIOS then."
+    )
     screen: Path | None = option(None, "FILE.txt|FILE.png", "Save the screen at the end.", Path)
     keys: str = option(
         "",
@@ -89,6 +104,7 @@ class RunOptions:
             "modules": [_module(text) for text in self.module],
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
+            "smp": self.smp,
             "sbe": self.sbe,
             "direct": self.direct,
             "policies": _policies(self.policy),
@@ -97,6 +113,9 @@ class RunOptions:
             "trace": self.trace,
             "protocol": self.protocol,
             "nics": self.nic,
+            "disks": self.disk,
+            "cdroms": self.cdrom,
+            "boot": self.boot,
         }
 
 

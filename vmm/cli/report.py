@@ -64,6 +64,9 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
         },
         "srat": _plain(machine.srat._asdict()),
         "nics": _nics(machine),
+        "disks": [
+            {"file": str(spec.path), "id": spec.id, **stats._asdict()} for spec, stats in machine.disks
+        ],
     }
 
 

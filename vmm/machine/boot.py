@@ -23,6 +23,8 @@ def power_on(options: MachineOptions) -> tuple[Monitor, BootPlan]:
     plan = load(options.image, options.request(tables))
     if plan.rom is None and any(nic.rom for nic in options.nics):
         raise UsageError(f"a NIC's rom= is for firmware to run, and {options.image} is booted without any")
+    if options.boot is not None and plan.rom is None:
+        raise UsageError("--boot is for firmware; this image is booted itself")
     monitor = Monitor(options.config())
     try:
         _load(monitor, plan, options, tables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -26,6 +27,8 @@ from vmm.monitor.vm import FOREVER, TRACE_RING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.machine.disks import DiskLike, Disks, DiskSpec
+    from vmm.monitor import DiskStats
     from vmm.net.adapters import Adapters
     from vmm.net.spec import NicSpec
 
@@ -40,15 +43,18 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `direct` whether hot loops
-    run on the host's own processor, `on` or `off` (the guest cannot tell), or `eager` at the first sight of
-    each; `policies` what becomes of single instructions instead, as in
-    `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and what each allows: `native`, `trap`,
-    `inline`); `debug_exit` a port: what is written there ends the run; `msr` what unknown MSRs do, `fault` or
-    `zero`; `trace` names of events to record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol`
-    insists on a boot protocol; `rtc` is the date at power-on, by default 2000-01-01 in virtual time and now
-    in real time; `nics` network adapters, as `vmm run --nic` takes them (`"user"`) or from a switch of this
-    process (`vmm.Switch("lab").nic()`).
+    own clock: two runs are equal) or `real`; `smp` how several CPUs run, by `turns` on one host thread or, in
+    real time, on `threads` of their own; `sbe` `full`, `adaptive` or `off`; `direct` whether hot loops run on
+    the host's own processor, `on` or `off` (the guest cannot tell), or `eager` at the first sight of each;
+    `policies` what becomes of single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}`
+    (`vmm insns` lists names and what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written
+    there ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
+    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
+    at power-on, by default 2000-01-01 in virtual time and now in real time; `nics` network adapters, as `vmm
+    run --nic` takes them (`"user"`) or from a switch of this process (`vmm.Switch("lab").nic()`); `scsi` the
+    SCSI adapters, each `lsilogic` or `lsisas1068`, as many as the disks need if none are named; `disks` and
+    `cdroms` image files as `vmm run --disk` takes them (`"web.vmdk,snapshot"`); `boot` what firmware tries,
+    as in `cdrom,disk`.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -64,6 +70,7 @@ class Machine:
         modules: Sequence[ModuleLike] = (),
         cpu: str | None = None,
         time: str = "virtual",
+        smp: str = "turns",
         sbe: str = "adaptive",
         direct: str = "on",
         policies: Mapping[str, str] = NONE,
@@ -73,6 +80,10 @@ class Machine:
         protocol: str | None = None,
         rtc: datetime | None = None,
         nics: Sequence[str | NicSpec] = (),
+        scsi: Sequence[str] = (),
+        disks: Sequence[DiskLike] = (),
+        cdroms: Sequence[DiskLike] = (),
+        boot: str | None = None,
     ) -> None:
         options = check_options(
             image,
@@ -83,6 +94,7 @@ class Machine:
             modules=modules,
             cpu=cpu,
             time=time,
+            smp=smp,
             sbe=sbe,
             direct=direct,
             policies=policies,
@@ -92,6 +104,10 @@ class Machine:
             protocol=protocol,
             rtc=rtc,
             nics=nics,
+            scsi=scsi,
+            disks=disks,
+            cdroms=cdroms,
+            boot=boot,
         )
         self._set_up(options)
 
@@ -99,7 +115,15 @@ class Machine:
         self.options = options
         self.monitor: Monitor
         self.plan: BootPlan
-        self.monitor, self.plan = power_on(options)
+        self._disks = _open_disks(options)
+        self._adapters: Adapters | None = None
+        try:
+            self.monitor, self.plan = power_on(options)
+        except BaseException:
+            if self._disks is not None:
+                self._disks.close()
+            raise
+        self._plug_in_disks()
         self._adapters = self._plug_in(options)
         self.serial = SerialPort(
             lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
@@ -130,10 +154,22 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free the VM and its cables; again is nothing."""
+        """Free the VM, its cables and its disks; again is nothing."""
         self.monitor.close()
+        disks, self._disks = self._disks, None
+        if disks is not None:
+            disks.close()
         if self._adapters is not None:
             self._adapters.close()
+
+    def _plug_in_disks(self) -> None:
+        if self._disks is None:
+            return
+        try:
+            self._disks.attach(self.monitor)
+        except BaseException:
+            self.close()
+            raise
 
     def _plug_in(self, options: MachineOptions) -> Adapters | None:
         if not options.nics:
@@ -143,7 +179,7 @@ class Machine:
         try:
             return Adapters(self.monitor, options.nics)
         except BaseException:
-            self.monitor.close()
+            self.close()
             raise
 
     # Running
@@ -168,6 +204,8 @@ class Machine:
         """The loop of a run, for whoever drives several; `run` has the words for the arguments."""
         if self._outcome in FINAL:
             raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
+        if self._disks is not None:
+            self._disks.allow_waiting()
         loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
         self._running = True
         try:
@@ -181,6 +219,8 @@ class Machine:
         """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
         self._stop_asked = True
         self.monitor.stop()
+        if self._disks is not None:
+            self._disks.end_waiting()
 
     def _wake(self) -> None:
         """Something was queued for the guest: let a VM that idles in real time look."""
@@ -291,6 +331,21 @@ class Machine:
         return self.monitor.stats()
 
     @property
+    def waits_on_full_disk(self) -> bool:
+        """Whether it has disks with `werror=stop`."""
+        return self._disks is not None and self._disks.patient
+
+    @property
+    def waits_for_room(self) -> list[Path]:
+        """Disks with `werror=stop` for which the VM waits now: the host's disk is full. From any thread."""
+        return [] if self._disks is None else self._disks.waiting()
+
+    @property
+    def disks(self) -> list[tuple[DiskSpec, DiskStats]]:
+        """Its disks and what each has done."""
+        return [] if self._disks is None else self._disks.stats(self.monitor)
+
+    @property
     def sites(self) -> list[Site]:
         """Instructions that scan-before-execution has rewritten."""
         return self.monitor.sites()
@@ -324,3 +379,11 @@ class Machine:
         registers = self.monitor.registers(cpu)
         where = registers.pc if address is None else address
         return disassemble(self.monitor.linear_read(cpu, where, 16 * count), where, registers.bits, count)
+
+
+def _open_disks(options: MachineOptions) -> Disks | None:
+    if not options.disks:
+        return None
+    from vmm.machine.disks import Disks  # noqa: PLC0415 (most machines have none)
+
+    return Disks(options.disks)

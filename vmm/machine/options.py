@@ -15,19 +15,34 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Direct, Nic, Profile, TimeMode, TraceKind, cpu_models
+from vmm.monitor import (
+    MAX_CPUS,
+    Config,
+    Direct,
+    Nic,
+    Profile,
+    ScsiModel,
+    Smp,
+    TimeMode,
+    TraceKind,
+    cpu_models,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.machine.disks import DiskLike, DiskSpec
     from vmm.net.spec import NicSpec
 
 VIRTUAL_RTC = 946_684_800
 """What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
 
+SMP_MODES = {"turns": Smp.TURNS, "threads": Smp.THREADS}
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
 DIRECT = {"on": Direct.ON, "off": Direct.OFF, "eager": Direct.EAGER}
+SCSI_MODELS = {"lsilogic": ScsiModel.LSI53C1030, "lsisas1068": ScsiModel.SAS1068}
+MAX_SCSI_ADAPTERS = 4
 MSR_POLICIES = {"fault": False, "zero": True}
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -49,6 +64,7 @@ class MachineOptions:
     modules: tuple[Module, ...]
     cpu: str
     time: TimeMode
+    smp: Smp
     sbe: Profile
     direct: Direct
     policies: tuple[Choice, ...]
@@ -57,7 +73,10 @@ class MachineOptions:
     trace: frozenset[TraceKind]
     protocol: str | None
     rtc: int
-    nics: tuple[NicSpec, ...]
+    nics: tuple[NicSpec, ...] = ()
+    scsi: tuple[ScsiModel, ...] = ()
+    disks: tuple[DiskSpec, ...] = ()
+    boot: str | None = None
 
     def config(self) -> Config:
         """For the monitor."""
@@ -65,6 +84,7 @@ class MachineOptions:
             memory=self.memory,
             cpus=self.cpus,
             time=self.time,
+            smp=self.smp,
             profile=self.sbe,
             direct=self.direct,
             cpu_model=list(cpu_models()).index(self.cpu),
@@ -73,11 +93,17 @@ class MachineOptions:
             debug_exit_port=self.debug_exit or 0,
             trace=self.trace,
             nics=tuple(Nic(spec.mac or b"", spec.model) for spec in self.nics),
+            scsi=self.scsi,
         )
 
     def firmware_files(self) -> dict[str, bytes]:
         """What fw_cfg has beside what every machine's has."""
-        return {f"genroms/nic{number}.rom": nic.rom for number, nic in enumerate(self.nics) if nic.rom}
+        files = {f"genroms/nic{number}.rom": nic.rom for number, nic in enumerate(self.nics) if nic.rom}
+        if self.boot is not None:
+            from vmm.machine.disks import boot_order  # noqa: PLC0415 (few ask for it)
+
+            files["bootorder"] = boot_order(self.boot, self.disks, len(self.nics))
+        return files
 
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
         """For the loader, on a machine with these ACPI tables."""
@@ -103,6 +129,7 @@ def check_options(
     modules: Sequence[ModuleLike] = (),
     cpu: str | None = None,
     time: str = "virtual",
+    smp: str = "turns",
     sbe: str = "adaptive",
     direct: str = "on",
     policies: Mapping[str, str] = NONE,
@@ -112,9 +139,14 @@ def check_options(
     protocol: str | None = None,
     rtc: datetime | None = None,
     nics: Sequence[str | NicSpec] = (),
+    scsi: Sequence[str] = (),
+    disks: Sequence[DiskLike] = (),
+    cdroms: Sequence[DiskLike] = (),
+    boot: str | None = None,
 ) -> MachineOptions:
     """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
     mode = _choice("time", time, TIMES)
+    specs = _disks(disks, cdroms)
     return MachineOptions(
         image=Path(image),
         memory=_memory(memory),
@@ -124,6 +156,7 @@ def check_options(
         modules=tuple(_module(module) for module in modules),
         cpu=_cpu_model(cpu),
         time=mode,
+        smp=_smp(smp, mode),
         sbe=_choice("SBE profile", sbe, PROFILES),
         direct=_choice("direct execution", direct, DIRECT),
         policies=check_policies(policies),
@@ -133,6 +166,9 @@ def check_options(
         protocol=protocol,
         rtc=_rtc(rtc, mode),
         nics=_nics(nics),
+        scsi=_scsi(scsi, specs),
+        disks=specs,
+        boot=boot,
     )
 
 
@@ -140,6 +176,24 @@ def _choice(what: str, value: str, choices: dict[str, T]) -> T:
     if value not in choices:
         raise UsageError(f"unknown {what} '{value}'; choose from {', '.join(choices)}")
     return choices[value]
+
+
+def _disks(disks: Sequence[DiskLike], cdroms: Sequence[DiskLike]) -> tuple[DiskSpec, ...]:
+    if not disks and not cdroms:
+        return ()
+    from vmm.machine.disks import disk_specs  # noqa: PLC0415 (most machines have none)
+
+    return disk_specs(disks, cdroms)
+
+
+def _scsi(models: Sequence[str], disks: Sequence[DiskSpec]) -> tuple[ScsiModel, ...]:
+    """The adapters asked for, and for disks beyond those as many of the first kind as they need."""
+    needed = max((disk.place.adapter + 1 for disk in disks), default=0)
+    if len(models) < needed:
+        models = [*models, *[(*models, "lsilogic")[0]] * (needed - len(models))]
+    if len(models) > MAX_SCSI_ADAPTERS:
+        raise UsageError(f"{len(models)} SCSI adapters: a machine has at most {MAX_SCSI_ADAPTERS}")
+    return tuple(_choice("SCSI adapter", model, SCSI_MODELS) for model in models)
 
 
 def _memory(memory: str | int) -> int:
@@ -152,6 +206,16 @@ def _cpus(cpus: int) -> int:
     if not 1 <= cpus <= MAX_CPUS:
         raise UsageError(f"{cpus} CPUs: a machine has 1 to {MAX_CPUS}")
     return cpus
+
+
+def _smp(name: str, mode: TimeMode) -> Smp:
+    smp = _choice("way to run several CPUs", name, SMP_MODES)
+    if smp is Smp.THREADS and mode is not TimeMode.REAL:
+        raise UsageError(
+            "a thread per CPU needs real time, because only turns are the same in every run: "
+            "add --time real (time='real'), or leave threads out"
+        )
+    return smp
 
 
 def _module(module: ModuleLike) -> Module:

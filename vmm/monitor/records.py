@@ -17,6 +17,7 @@ from vmm.monitor.enums import (
     Profile,
     Request,
     ScsiModel,
+    Smp,
     TimeMode,
     TraceKind,
 )
@@ -47,6 +48,7 @@ class Config(NamedTuple):
     memory: int
     cpus: int = 1
     time: TimeMode = TimeMode.VIRTUAL
+    smp: Smp = Smp.TURNS
     profile: Profile = Profile.ADAPTIVE
     direct: Direct = Direct.ON
     cpu_model: int = 0

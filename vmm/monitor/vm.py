@@ -173,6 +173,10 @@ class Monitor:
         self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
         self._taken(place, backend)
 
+    def quiesce_disks(self) -> None:
+        """Wait until backends have done all that was handed in: a state saved now belongs to that."""
+        lib.vmk_disks_quiesce(self._vm())
+
     def disk_stats(self, place: DiskPlace) -> DiskStats:
         """What a disk has done."""
         raw = ffi.new("struct vmk_disk_stats *")
@@ -392,7 +396,7 @@ def _config(config: Config) -> Any:
     raw.memory, raw.rtc_epoch = config.memory, config.rtc_epoch
     raw.cpus, raw.time_mode, raw.sbe_profile = config.cpus, config.time, config.profile
     raw.cpu_model, raw.quantum, raw.msr_ignore = config.cpu_model, config.quantum, config.msr_ignore
-    raw.direct = config.direct
+    raw.direct, raw.smp = config.direct, config.smp
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
     if len(config.scsi) > len(raw.scsi_model):
