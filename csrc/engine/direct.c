@@ -26,8 +26,12 @@
 #include "mem/ram.h"
 
 #define CODE_BYTES (8u << 20)
-#define DATA_BYTES (1u << 20)
 #define LOOPS 1024u
+/* A page of data for each loop, at its end: processors take a load for dependent on a store to the same place
+ * in another page, and short buffers of guests begin where pages do. */
+#define DATA_AT 0xd40u
+#define DATA_BYTES (LOOPS * (unsigned)PAGE_SIZE)
+_Static_assert(DATA_AT + sizeof(struct direct_data) <= PAGE_SIZE, "room for data");
 #define PERIOD 8191u  /* instructions between samples: prime, not to keep step with a loop */
 #define HEADS 1024u
 #define HOT 2u
@@ -51,7 +55,6 @@ struct direct {
     struct direct_host host[MMU_MODES];
     uint8_t *code, *data;           /* CODE_BYTES for the loops, and behind them their data */
     struct direct_room room;
-    uint8_t *data_next;
     struct direct_loop *loop[LOOPS];
     unsigned loops;
     struct direct_loop *running;    /* whose access or safe point is being served */
@@ -292,7 +295,6 @@ static void start_afresh(struct direct *d)
     }
     d->loops = 0;
     d->room = (struct direct_room){d->code, d->code + CODE_BYTES};
-    d->data_next = d->data;
     memset(d->head, 0, sizeof(d->head));
     memset(d->pages, 0, sizeof(d->pages));
 }
@@ -372,7 +374,7 @@ static bool find_loop(struct vcpu *v, const struct tb *tb, struct direct_loop *l
                                .linked = linked,
                                .jump = jump_in_code};
     l->page = tb->page[0] >> PAGE_SHIFT;
-    l->data = (struct direct_data *)v->direct->data_next;
+    l->data = (struct direct_data *)(v->direct->data + v->direct->loops * PAGE_SIZE + DATA_AT);
     l->data->credit = CREDIT;
     return direct_find(&code, tb, tb->pc, l, v->direct->insn);
 }
@@ -393,8 +395,7 @@ static void make_room(struct direct *d, const uint8_t *near)
 {
     if (!d->code && !map_room(d, near))
         d->off = true;
-    else if (d->loops == LOOPS || d->room.end - d->room.write < CODE_BYTES / 16 ||
-             d->data_next + sizeof(struct direct_data) > d->data + DATA_BYTES)
+    else if (d->loops == LOOPS || d->room.end - d->room.write < CODE_BYTES / 16)
         start_afresh(d);
 }
 
@@ -409,7 +410,6 @@ static void promote(struct vcpu *v, struct tb *tb)
         free_loop(l);
         return;
     }
-    d->data_next += sizeof(*l->data);
     d->loop[d->loops++] = l;
     add_to_set(d->pages, l->page);
     v->stats.direct_loops++;
