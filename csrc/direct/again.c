@@ -52,15 +52,13 @@ bool again_can(const struct insn *i)
     return !writes(i) || i->effect == EFFECT_LOGIC || o.first != o.second;
 }
 
+/* A product's two registers need no look: it writes all flags. */
 bool again_spoils(const struct insn *again, const struct insn *i)
 {
     struct operands o = operands(again);
-    bool product = i->op == OP_GROUP3 && i->effect == EFFECT_MUL && !i->vec;
     if (i->bits & FORM_REG_W && (i->reg == o.first || i->reg == o.second))
         return true;
-    if (i->bits & FORM_RM_W && !i->mem && !(i->vec & VEC_RM) && (i->rm == o.first || i->rm == o.second))
-        return true;
-    return product && (o.first == RAX || o.second == RAX || o.first == RDX || o.second == RDX);
+    return i->bits & FORM_RM_W && !i->mem && !(i->vec & VEC_RM) && (i->rm == o.first || i->rm == o.second);
 }
 
 static void on_temp(struct compiler *c, const struct insn *i, unsigned which)
