@@ -41,7 +41,9 @@ struct guest {
     uint8_t fptags[8];
     uint8_t pad_620[816 - 620];
     uint32_t mxcsr;
-    uint8_t pad_820[4800 - 820];
+    uint32_t pad_820;
+    uint8_t xmm[16][64];     /* the first 16 bytes of each */
+    uint8_t pad_1848[4800 - 1848];
     uint32_t sysenter_cs;
     uint32_t pad_4804;
     uint64_t sysenter_esp, sysenter_eip;
@@ -86,6 +88,7 @@ AT(a20_mask, 496);
 AT(efer, 592);
 AT(fpuc, 610);
 AT(mxcsr, 816);
+AT(xmm, 824);
 AT(sysenter_cs, 4800);
 AT(star, 4824);
 AT(lstar, 4840);

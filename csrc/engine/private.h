@@ -81,8 +81,14 @@ struct tb {
     uint64_t code_size;
     uint8_t pad_48[72 - 48];
     uint64_t page[2];
+    uint16_t jump_reset[2];  /* 0xffff: no such jump */
+    uintptr_t jump_at[2];    /* offset in the code of the jump's displacement */
+    uintptr_t jump_from, jump_list[2];
+    uintptr_t jump_to[2];    /* the block it is linked to */
 };
-_Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 72, "TranslationBlock");
+_Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 72 &&
+                   offsetof(struct tb, jump_at) == 96 && offsetof(struct tb, jump_to) == 136,
+               "TranslationBlock");
 
 #define TB_BYTES 192 /* a block's description, rounded up to cache lines */
 
