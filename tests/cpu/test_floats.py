@@ -161,3 +161,15 @@ def test_guest_computes_what_the_host_computes(tmp_path: Path) -> None:
         text = vm.serial.text
     assert result.outcome == "poweroff", text
     assert text.split() == on_host(tmp_path)
+
+
+def test_nothing_else_computes_in_floating_point_while_the_engine_runs() -> None:
+    """It would round as the guest does, and its flags would become the guest's."""
+    of_the_guest = {"engine/sse.c", "engine/sse_composite.c"}
+    after_the_run = {"sbe/sbe.c", "include/vmk_sbe.h", "include/vmk_api.h"}
+    found = set()
+    for source in sorted((ROOT / "csrc").glob("*/*.[ch]")):
+        code = re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"', "", source.read_text(), flags=re.DOTALL)
+        if re.search(r"\b(float|double)\b|\b\d+\.\d*|\b\d+[eE]\d", code):
+            found.add(source.relative_to(ROOT / "csrc").as_posix())
+    assert found == of_the_guest | after_the_run
