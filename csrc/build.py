@@ -12,7 +12,11 @@ from pathlib import Path
 from cffi import FFI
 
 CSRC = Path(__file__).resolve().parent
-HEADERS = ("vmk_api.h", "vmk_sbe_table.h")
+HEADERS = ("vmk_api.h", "vmk_sbe_table.h", "vmk_net.h", "vmk_disk.h")
+# What C calls in Python; vmm/monitor/ends.py defines it.
+CALLBACKS = """
+extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t len, uint64_t now);
+"""
 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
@@ -49,6 +53,8 @@ WRAPPED = [
     "helper_check_exit_request",  # engine/count.c
     "cpu_restore_state",
     "cpu_loop_exit_noexc",
+    "cpu_loop_exit_atomic",  # engine/alone.c
+    *(f"helper_atomic_xchg{size}" for size in ("b", "w_le", "l_le", "q_le")),  # engine/exchange.c
     "tb_invalidate_phys_page_fast",  # engine/code_pages.c
     "tlb_reset_dirty_by_vaddr",
     "helper_lookup_tb_ptr",  # engine/jump.c
@@ -115,6 +121,7 @@ def builder() -> FFI:
     ffi = FFI()
     for name in HEADERS:
         ffi.cdef(declarations(CSRC / "include" / name))
+    ffi.cdef(CALLBACKS)
     wrapped = [f"{name}_x86_64" for name in WRAPPED] + WRAPPED_PLAIN
     wraps = [f"-Wl,--wrap={name}" for name in wrapped]
     headers = [path for suffix in ("h", "def") for path in sorted(CSRC.glob(f"**/*.{suffix}"))]
@@ -132,7 +139,8 @@ def builder() -> FFI:
             *("-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers"),
         ],
         extra_link_args=[
-            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread", "-lm")
+            *(*wraps, "-Wl,--exclude-libs,ALL", "-Wl,-rpath,$ORIGIN/../capstone/lib", "-lpthread"),
+            *("-lz", "-lm"),
         ],
     )
     return ffi

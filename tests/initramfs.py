@@ -60,11 +60,20 @@ def build(init: str, files: Mapping[str, bytes] | None = None) -> Path:
     return _cached(cpio.archive(tree))
 
 
+def applets() -> list[str]:
+    """Names of busybox's commands."""
+    return [path.rpartition("/")[2] for path in _applet_paths()]
+
+
+def _applet_paths() -> list[str]:
+    binary = packages.require("busybox-static", "bin/busybox")
+    return subprocess.run([binary, "--list-full"], capture_output=True, text=True, check=True).stdout.split()
+
+
 def _busybox() -> dict[str, cpio.Entry]:
     binary = packages.require("busybox-static", "bin/busybox")
-    listing = subprocess.run([binary, "--list-full"], capture_output=True, text=True, check=True)
-    applets = {path: cpio.symlink("/bin/busybox") for path in listing.stdout.split()}
-    return {**applets, "bin/busybox": cpio.file(binary.read_bytes(), 0o755)}
+    links = {path: cpio.symlink("/bin/busybox") for path in _applet_paths()}
+    return {**links, "bin/busybox": cpio.file(binary.read_bytes(), 0o755)}
 
 
 def _cached(archive: bytes) -> Path:

@@ -55,7 +55,13 @@ CATALOGUE = {
         Package("ipxe-qemu"),
         Package("busybox-static"),
         Package("acpica-tools"),
+        Package("grub-pc-bin"),
+        Package("grub-common"),
+        Package("libdevmapper1.02.1"),
+        Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),
+        Package("tshark", program="tshark"),
+        Package("qemu-utils", program="qemu-img"),
         Package("chromium", program="chromium"),
     )
 }

@@ -102,6 +102,11 @@ void vmk_stop(struct vm *vm)
     vm_stop(vm);
 }
 
+uint64_t vmk_next_event(struct vm *vm)
+{
+    return vm_next_event(vm);
+}
+
 uint64_t vmk_now(struct vm *vm)
 {
     return board_now(vm->board);
@@ -363,7 +368,7 @@ void vmk_srat(struct vm *vm, struct vmk_srat_summary *out)
 
 size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool fresh)
 {
-    struct trace *t = &vm->board->trace;
+    struct trace *t = vm_trace(vm);
     uint64_t oldest = t->written > TRACE_RING ? t->written - TRACE_RING : 0;
     uint64_t from = fresh && t->read > oldest ? t->read : oldest;
     if (!fresh && t->written - from > max)

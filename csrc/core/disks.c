@@ -68,6 +68,15 @@ int vmk_disk_insert(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t l
     return rc;
 }
 
+void vmk_disks_quiesce(struct vm *vm)
+{
+    struct dev *d;
+    for (unsigned n = 0; (d = board_find(vm->board, "lsilogic", n)); n++)
+        for (unsigned i = 0; i < LSI_TARGETS * LSI_LUNS; i++)
+            if (lsilogic_disk(d, i / LSI_LUNS, i % LSI_LUNS))
+                blk_quiesce(lsilogic_disk(d, i / LSI_LUNS, i % LSI_LUNS));
+}
+
 int vmk_disk_stats(struct vm *vm, uint32_t adapter, uint32_t target, uint32_t lun, struct vmk_disk_stats *out)
 {
     struct dev *d = adapter_of(vm, adapter);

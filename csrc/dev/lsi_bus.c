@@ -1,7 +1,7 @@
 /* The places on an LSI Logic adapter's bus, and the disks that come and go.
  *
  * A place is a target and a LUN. Parallel SCSI has no way to tell a host of a new disk: it looks for itself
- * (rescan) and finds a unit attention. */
+ * (rescan) and finds a unit attention. The SAS1068 sends events. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +118,7 @@ int lsilogic_attach(struct dev *d, unsigned target, unsigned lun, const struct b
         .parallel = !lsi_host_of(d)->model->sas,
         .address = (uint16_t)(d->instance << 8 | target << 4 | lun),
     };
+    bool first = !lsi_target_present(d, target);
     memcpy(fresh.serial, config->serial, strnlen(config->serial, SCSI_SERIAL_BYTES));
     memcpy(fresh.product, config->product, strnlen(config->product, SCSI_PRODUCT_BYTES));
     if ((rc = put_medium(d, &fresh, backend)))
@@ -126,6 +127,8 @@ int lsilogic_attach(struct dev *d, unsigned target, unsigned lun, const struct b
     list_disks(d);
     scsi_reset(u);
     tell_neighbours(d, target, lun);
+    if (first && lsi_host_of(d)->model->sas)
+        lsi_sas_tell(d, target, true);
     dev_rearm(d);
     return VMK_OK;
 }
@@ -141,6 +144,8 @@ int lsilogic_detach(struct dev *d, unsigned target, unsigned lun)
     *u = (struct scsi_unit){0};
     list_disks(d);
     tell_neighbours(d, target, lun);
+    if (lsi_host_of(d)->model->sas && !lsi_target_present(d, target))
+        lsi_sas_tell(d, target, false);
     dev_rearm(d);
     return VMK_OK;
 }

@@ -7,7 +7,7 @@
 
 #include "dev/lsi_private.h"
 
-enum { IO_UNIT = 0, IOC = 1, SCSI_PORT = 3, SCSI_DEVICE = 4, MANUFACTURING = 9 };
+enum { IO_UNIT = 0, IOC = 1, SCSI_PORT = 3, SCSI_DEVICE = 4, MANUFACTURING = 9, EXTENDED = 0x0f };
 enum { READ_ONLY = 0x00, CHANGEABLE = 0x10 };
 enum { ACT_HEADER, ACT_READ, ACT_WRITE, ACT_DEFAULTS, ACT_WRITE_NVRAM, ACT_READ_DEFAULT, ACT_READ_NVRAM };
 
@@ -249,6 +249,22 @@ static enum lsi_ioc_status act(struct dev *d, const struct page *page, const uin
     }
 }
 
+/* Extended pages are read only. */
+static enum lsi_ioc_status act_extended(struct dev *d, const uint8_t *request, uint8_t *reply)
+{
+    uint8_t page[LSI_SAS_PAGE_BYTES];
+    unsigned bytes = lsi_sas_page(d, request[0x06], request[0x16], get32(request + 0x18), page);
+    bool reads = request[0x00] == ACT_READ || request[0x00] == ACT_READ_DEFAULT ||
+                 request[0x00] == ACT_READ_NVRAM;
+    if (!bytes)
+        return IOC_CONFIG_INVALID_PAGE;
+    memcpy(reply + 0x14, page, 4);
+    memcpy(reply + 0x04, page + 4, 3);
+    if (reads)
+        return to_host(d, request, page, bytes);
+    return request[0x00] == ACT_HEADER ? IOC_SUCCESS : IOC_CONFIG_INVALID_ACTION;
+}
+
 unsigned lsi_config(struct dev *d, const uint8_t *request, uint8_t reply[LSI_REPLY_BYTES])
 {
     uint8_t type = request[0x17] & 0x0f, number = request[0x16];
@@ -258,7 +274,9 @@ unsigned lsi_config(struct dev *d, const uint8_t *request, uint8_t reply[LSI_REP
     reply[0x00] = request[0x00];
     memcpy(reply + 0x04, request + 0x04, 3);
     memcpy(reply + 0x14, request + 0x14, 4);
-    if (page) {
+    if (type == EXTENDED && lsi_host_of(d)->model->sas) {
+        status = act_extended(d, request, reply);
+    } else if (page) {
         status = act(d, page, request);
         set_header(page, reply + 0x14);
     }

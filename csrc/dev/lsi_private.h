@@ -3,7 +3,7 @@
  *   lsilogic.c      registers, resets, interrupt pins, the class
  *   lsi_queue.c     doorbell handshake, request and reply queues
  *   lsi_messages.c  what each message does, but I/O and configuration
- *   lsi_config.c    configuration pages as tables
+ *   lsi_config.c    configuration pages as tables; lsi_sas.c those of the SAS1068
  *   lsi_sgl.c       scatter-gather lists
  *   lsi_io.c        SCSI commands in flight, task management
  *   lsi_bus.c       disks that come and go
@@ -14,7 +14,7 @@
 #include "core/board.h"
 #include "dev/lsilogic.h"
 #include "dev/scsi.h"
-#include "io/pci.h"
+#include "io/pci_msi.h"
 
 #define LSI_SLOTS 128        /* commands in flight: the credits of IOC_FACTS */
 #define LSI_FRAME_BYTES 128  /* of a request */
@@ -64,7 +64,7 @@ struct lsi_ring {
 struct lsi {
     uint32_t ioc_state, fault;
     uint32_t int_status, int_mask, diagnostic, key;
-    uint32_t test_base, diag_address, host_index;
+    uint32_t test_base, host_index, int_level; /* int_level: what lsi_drive() saw last */
     uint32_t handshake, wanted, have;         /* dwords of the request */
     uint32_t request[LSI_HANDSHAKE];
     uint32_t reply_halves, reply_next;
@@ -103,6 +103,8 @@ struct lsi_model {
 
 struct lsi_host {
     struct pci_func *pci;
+    struct pci_info info;
+    struct pci_reg msi[PCI_MSI_REGS];
     const struct lsi_model *model;
     struct scsi_unit unit[LSI_TARGETS][LSI_LUNS];
     struct lsi_task task[LSI_SLOTS];
@@ -149,6 +151,12 @@ void lsi_event(struct dev *d, uint32_t event, const uint8_t *data, unsigned byte
 
 /* lsi_config.c */
 unsigned lsi_config(struct dev *d, const uint8_t *request, uint8_t reply[LSI_REPLY_BYTES]);
+
+/* lsi_sas.c: an extended page with its header, its bytes, 0 if there is none; and events. */
+#define LSI_SAS_PAGE_BYTES 512
+unsigned lsi_sas_page(struct dev *d, uint8_t type, uint8_t number, uint32_t address,
+                      uint8_t page[LSI_SAS_PAGE_BYTES]);
+void lsi_sas_tell(struct dev *d, unsigned target, bool added);
 
 /* lsi_sgl.c: 0 or an enum lsi_ioc_status. The list of `wanted` bytes' memory, copied from the guest once. */
 int lsi_sgl_parse(struct dev *d, const uint8_t *frame, uint32_t wanted, struct lsi_task *task);

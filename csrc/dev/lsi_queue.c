@@ -96,8 +96,9 @@ void lsi_request_post(struct dev *d, uint32_t value)
         lsi_fail(d, FAULT_STATE);
         return;
     }
-    /* The low bits tell the adapter how much to fetch; it takes a whole frame. */
-    uint64_t address = (uint64_t)s->host_high << 32 | (value & ~7u);
+    /* The low two bits tell the adapter how much to fetch; it takes a whole frame. Bit 2 is address: SeaBIOS
+     * aligns its frames to 4 bytes only. */
+    uint64_t address = (uint64_t)s->host_high << 32 | (value & ~3u);
     if (!pci_may_dma(lsi_host_of(d)->pci) || ram_read(d->board, address, frame, sizeof(frame))) {
         lsi_fail(d, FAULT_REQUEST);
         return;

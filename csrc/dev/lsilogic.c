@@ -1,6 +1,6 @@
-/* The LSI Logic Fusion-MPT adapter: the 53C1030 for parallel SCSI, at PCI 00:10.0 and up.
+/* The LSI Logic Fusion-MPT adapter: the 53C1030 for parallel SCSI and the SAS1068, at PCI 00:10.0 and up.
  *
- * Follows the Fusion-MPT message passing interface 1.2, as the
+ * Follows the Fusion-MPT message passing interface, MPI 1.2 for the 53C1030 and 1.5 for the SAS1068, as the
  * drivers of Linux, FreeBSD and SeaBIOS use it. This file has the system interface registers, the resets and
  * the interrupt pin; lsi_private.h says what is where. Leaves out: firmware upload and download, the
  * diagnostic memory (reads 0), RAID, target mode, LAN. */
@@ -10,6 +10,7 @@
 #include "dev/lsi_private.h"
 
 #define FIRST_SLOT 0x10
+#define MSI 0x98 /* the capability's place */
 #define IO_BYTES 256
 #define MEMORY_BYTES 0x20000
 
@@ -31,15 +32,24 @@ static const struct lsi_model models[] = {
         .max_devices = LSI_TARGETS, .own_id = LSI_OWN_ID, .protocol = 0x09,
         .chip = "LSI53C1030", .board = "LSI Logic U320",
     },
+    [VMK_SCSI_SAS1068] = {
+        .pci = MODEL_PCI(0x0054, 1), .product = 0x2102, .version = 0x0105, .port_type = 0x30,
+        .max_devices = LSI_TARGETS, .own_id = LSI_TARGETS, .protocol = 0x09, .sas = true,
+        .chip = "LSISAS1068", .board = "LSI Logic SAS",
+    },
 };
 
 /* ---- pins ---- */
 
 void lsi_drive(struct dev *d)
 {
-    const struct lsi *s = lsi_of(d);
+    struct lsi *s = lsi_of(d);
+    struct pci_func *pci = lsi_host_of(d)->pci;
     bool level = s->int_status & ~s->int_mask & (INT_REPLY | INT_DOORBELL);
-    pci_intx(lsi_host_of(d)->pci, level);
+    pci_intx(pci, level && !pci_msi_enabled(pci, MSI));
+    if (level && !s->int_level)
+        pci_msi_fire(pci, MSI);
+    s->int_level = level;
 }
 
 /* ---- resets ---- */
@@ -73,7 +83,7 @@ void lsi_power_on(struct dev *d)
     struct lsi *s = lsi_of(d);
     lsi_message_unit_reset(d);
     s->int_mask = INT_REPLY | INT_DOORBELL;
-    s->diagnostic = s->key = s->test_base = s->diag_address = s->host_index = 0;
+    s->diagnostic = s->key = s->test_base = s->host_index = 0;
     memset(s->requested, 0, sizeof(s->requested));
     memset(s->configuration, 0, sizeof(s->configuration));
     memset(s->coalescing, 0, sizeof(s->coalescing));
@@ -120,12 +130,10 @@ static uint32_t diagnostic_read(struct dev *d) { return lsi_of(d)->diagnostic; }
 static uint32_t status_read(struct dev *d) { return lsi_of(d)->int_status; }
 static uint32_t mask_read(struct dev *d) { return lsi_of(d)->int_mask; }
 static uint32_t test_read(struct dev *d) { return lsi_of(d)->test_base; }
-static uint32_t address_read(struct dev *d) { return lsi_of(d)->diag_address; }
 static uint32_t index_read(struct dev *d) { return lsi_of(d)->host_index; }
 static void status_write(struct dev *d, uint32_t value) { (void)value, lsi_status_write(d); }
 static void mask_write(struct dev *d, uint32_t value) { lsi_of(d)->int_mask = value; }
 static void test_write(struct dev *d, uint32_t value) { lsi_of(d)->test_base = value; }
-static void address_write(struct dev *d, uint32_t value) { lsi_of(d)->diag_address = value; }
 static void index_write(struct dev *d, uint32_t value) { lsi_of(d)->host_index = value; }
 
 struct lsi_register {
@@ -139,7 +147,7 @@ static const struct lsi_register registers[] = {
     [0x08 / 4] = {diagnostic_read, diagnostic_write},
     [0x0c / 4] = {test_read, test_write},
     [0x10 / 4] = {zero_read, NULL},
-    [0x14 / 4] = {address_read, address_write},
+    [0x14 / 4] = {zero_read, NULL},
     [0x30 / 4] = {status_read, status_write},
     [0x34 / 4] = {mask_read, mask_write},
     [0x40 / 4] = {ones_read, lsi_request_post},
@@ -227,17 +235,31 @@ static void lsi_restored(struct dev *d)
     lsi_drive(d);
 }
 
+/* MSI may have been switched on: INTx goes quiet. */
+static void config_written(struct dev *d, struct pci_func *f, unsigned offset, unsigned size)
+{
+    (void)f, (void)size;
+    if (offset >= MSI)
+        lsi_drive(d);
+}
+
 static int lsi_init(struct dev *d)
 {
     uint32_t model = d->board->cfg.scsi_model[d->instance];
-    if (model != VMK_SCSI_LSI53C1030)
-        return board_fail(d->board, VMK_EINVAL, "SCSI adapter %u: model %u is not built", d->instance, model);
+    if (model >= sizeof(models) / sizeof(models[0]))
+        return board_fail(d->board, VMK_EINVAL, "SCSI adapter %u: there is no model %u", d->instance, model);
     struct lsi_host *h = calloc(1, sizeof(*h));
     if (!h)
         return board_fail(d->board, VMK_ENOMEM, "no memory for SCSI adapter %u", d->instance);
     d->host = h;
     h->model = &models[model];
-    h->pci = pci_add(d->board, d, PCI_DEVFN(FIRST_SLOT + d->instance, 0), &h->model->pci);
+    h->info = h->model->pci;
+    pci_msi_rows(h->msi, MSI, 0);
+    h->info.capabilities = MSI;
+    h->info.regs = h->msi;
+    h->info.nregs = PCI_MSI_REGS;
+    h->info.written = config_written;
+    h->pci = pci_add(d->board, d, PCI_DEVFN(FIRST_SLOT + d->instance, 0), &h->info);
     return h->pci ? VMK_OK : VMK_EINVAL;
 }
 
@@ -255,7 +277,7 @@ static void lsi_destroy(struct dev *d)
 
 static const struct state_field fields[] = {
     WORD(ioc_state), WORD(fault), WORD(int_status), WORD(int_mask), WORD(diagnostic), WORD(key),
-    WORD(test_base), WORD(diag_address), WORD(host_index), WORD(handshake), WORD(wanted), WORD(have),
+    WORD(test_base), WORD(host_index), WORD(int_level), WORD(handshake), WORD(wanted), WORD(have),
     WORD(request), WORD(reply_halves), WORD(reply_next), WORD(reply), WORD(who_init), WORD(host_high),
     WORD(sense_high), WORD(reply_bytes), WORD(max_devices), WORD(max_buses), WORD(events_on),
     WORD(event_context), WORD(port1_config), WORD(coalescing), WORD(requested), WORD(configuration),

@@ -7,7 +7,8 @@
  * dropped and counted, as a switch would.
  *
  * What is plugged in is a `struct net_peer` (a switch port, a socket, a TAP, Python); see the other files
- * of this folder. Capture, loss, delay and corruption are peers too, put between. */
+ * of this folder. A capture sees what the chip sends and what it takes; the bad line (net/impair.h) is
+ * between that and the peer. Both act on the vCPU thread, in VM time. */
 #ifndef VMK_NET_PORT_H
 #define VMK_NET_PORT_H
 
@@ -17,6 +18,7 @@
 
 struct board;
 struct dev;
+struct net_impair;
 struct net_port;
 struct vmk_net_counters;
 
@@ -30,6 +32,7 @@ struct net_peer {
     void (*send)(void *ctx, const uint8_t *frame, size_t len, uint64_t now);
     void (*close)(void *ctx);
     void *ctx;
+    void (*alarm)(void *ctx, uint64_t now); /* the time of net_alarm() has come; may be NULL */
 };
 
 /* How a chip takes a frame: true if it is done with it (stored, filtered or counted as an error), false to
@@ -53,7 +56,19 @@ void net_plug(struct net_port *p, const struct net_peer *peer);
 void net_set_link(struct net_port *p, bool up); /* a cable that is pulled; vCPU thread or not running */
 /* From any thread: 0, or VMK_EBUSY when the queue is full and the frame was dropped. `when` 0: at once. */
 int net_deliver(struct net_port *p, const uint8_t *frame, size_t len, uint64_t when);
+/* From within the peer's send() or alarm(): one alarm at VM time `when`, in place of any before. */
+void net_alarm(struct net_port *p, uint64_t when);
 void net_counters(struct net_port *p, struct vmk_net_counters *out);
+
+/* Every frame the chip sends and every one it is done with, on the vCPU thread; NULL ends it. close() when it
+ * is replaced. While the VM does not run, as net_impair(), which makes the line bad in both directions. */
+struct net_watcher {
+    void (*saw)(void *ctx, bool inbound, const uint8_t *frame, size_t len, uint64_t now);
+    void (*close)(void *ctx);
+    void *ctx;
+};
+void net_watch(struct net_port *p, const struct net_watcher *watcher);
+void net_impair(struct net_port *p, const struct net_impair *out, const struct net_impair *in);
 
 /* A board's NICs in order, NULL past the last. */
 struct net_port *net_port_of(struct board *b, unsigned nic);

@@ -16,6 +16,9 @@ PROGRAMS = sorted(p.stem for p in C_TESTS.glob("test_*.c") if p.stem not in NOT_
 LONG = os.environ.get("VMM_FUZZ") == "long"
 FUZZ_ACCESSES = 1_000_000 if LONG else 20_000
 RING_STEPS = 10_000_000 if LONG else 100_000
+HOSTILE_STEPS = 10_000_000 if LONG else 30_000
+IMAGE_ROUNDS = 100_000 if LONG else 500
+POWER_ROUNDS = 2_000 if LONG else 20
 
 
 @pytest.fixture(scope="session")
@@ -46,5 +49,17 @@ def test_random_accesses(programs: Path) -> None:
     run(programs / "fuzz_chips", str(FUZZ_ACCESSES))
 
 
+def test_hostile_scsi_drivers(programs: Path) -> None:
+    run(programs / "fuzz_lsi", str(HOSTILE_STEPS))
+
+
 def test_hostile_rings(programs: Path) -> None:
     run(programs / "fuzz_e1000", str(RING_STEPS))
+
+
+def test_disk_images_of_chance(programs: Path) -> None:
+    run(programs / "fuzz_images", str(IMAGE_ROUNDS))
+
+
+def test_power_lost_while_a_redo_log_is_written(programs: Path) -> None:
+    run(programs / "fuzz_image_power", str(POWER_ROUNDS))

@@ -27,12 +27,12 @@ NOTHING: Mapping[str, bool] = MappingProxyType({})
 
 
 class NicOptions(MachineOptions):
-    """`nics` cannot be a field of its own: the base class has slots and is frozen."""
+    """The chips alone: their cables are this module's affair."""
 
-    nics: tuple[Nic, ...] = ()
+    chips: tuple[Nic, ...] = ()
 
     def config(self) -> Config:
-        return super().config()._replace(nics=type(self).nics)
+        return super().config()._replace(nics=type(self).chips)
 
 
 class Ended(NamedTuple):
@@ -57,7 +57,7 @@ def initrd(commands: str, drivers: Sequence[str] = E1000) -> Path:
 def open_monitor(image: Path, nics: Sequence[Nic], **options: object) -> Monitor:
     """A VM with `image` loaded and NICs whose cables are open, before its first instruction."""
     checked = check_options(image, **options)  # type: ignore[arg-type]
-    kind = type("Options", (NicOptions,), {"nics": tuple(nics)})
+    kind = type("Options", (NicOptions,), {"chips": tuple(nics)})
     monitor, _ = power_on(kind(**{f.name: getattr(checked, f.name) for f in fields(checked)}))
     return _with_open_cables(monitor)
 

@@ -32,6 +32,7 @@ NEEDS: tuple[tuple[str, Callable[[], bool], str], ...] = (
     ("the tool objcopy", lambda: shutil.which("objcopy") is not None, "binutils"),
     ("Python's module venv", _has_ensurepip, "python3-venv"),
     ("Python's C header Python.h", _has_header, "python3-dev"),
+    ("zlib's header zlib.h", lambda: Path("/usr/include/zlib.h").is_file(), "zlib1g-dev"),
 )
 
 

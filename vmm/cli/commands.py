@@ -8,10 +8,17 @@ from typing import Any
 
 from vmm.cli.declare import Command
 
-NAMES = ("run", "sbe", "models", "insns", "bench traps", "bench check", "bench image")
+NAMES = (
+    *("run", "sbe", "models", "insns", "bench traps", "bench check", "bench image"),
+    *("disk create", "disk info", "disk convert", "disk check", "disk snapshot", "disk map", "disk grow"),
+    "disk track",
+)
 """A name of two words is a command of a group: `bench traps` is `COMMAND` of vmm/cli/bench_traps.py."""
 
-GROUPS = {"bench": "Measure what virtual machines cost, exactly and in time."}
+GROUPS = {
+    "bench": "Measure what virtual machines cost, exactly and in time.",
+    "disk": "Make, convert, check and snapshot disk images: raw, VMDK, qcow2 (read).",
+}
 """Help of each group. One that has no command is not offered."""
 
 

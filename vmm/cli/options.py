@@ -29,6 +29,11 @@ class RunOptions:
         "Clock: virtual is the guest's own and repeatable (default), real the host's "
         "(default with --console).",
     )
+    smp: str = option(
+        "turns",
+        "turns|threads",
+        "Several processors: by turns on one host thread (default), or each on its own, in real time only.",
+    )
     until: str | None = option(None, "REGEX", "End when serial, screen or debug console shows this.")
     timeout: float | None = option(
         None, "SECONDS", "Guest seconds in virtual time, wall seconds in real time.", parse_seconds
@@ -45,6 +50,16 @@ class RunOptions:
         "allows; repeatable.",
     )
     serial: Path | None = option(None, "FILE", "COM1's output, - for stdout (default).", Path)
+    disk: list[str] = repeated(
+        "FILE[,OPTION]…",
+        "SCSI disk: an image or block device. Options: format=raw|vmdk|qcow2, readonly, snapshot (forget "
+        "what is written), id=0..59 (its place), werror=report|stop (with the host's disk full the guest has "
+        "an error, or the VM waits); repeatable, up to 60.",
+    )
+    cdrom: list[str] = repeated("FILE", "CD-ROM image in a SCSI drive; repeatable.")
+    boot: str | None = option(
+        None, "disk|cdrom|net", "What firmware tries, joined by commas; IMAGE is a BIOS then."
+    )
     screen: Path | None = option(None, "FILE.txt|FILE.png", "Save the screen at the end.", Path)
     keys: str = option(
         "",
@@ -62,6 +77,14 @@ class RunOptions:
     json: Path | None = option(None, "FILE", "Write the result there, - for stdout.", Path)
     console: bool = flag("Join this terminal to COM1; Ctrl-] leaves.")
     protocol: str | None = option(None, "NAME", "Insist on a boot protocol, such as pvh or linux32.")
+    nic: list[str] = repeated(
+        "KIND[,KEY=VALUE…]",
+        "Network adapter: user (NAT, DHCP, DNS; forward=tcp:HOST:GUEST), switch:NAME (shared by name between "
+        "processes; vlan=N), boot:FOLDER (DHCP, TFTP and HTTP server; file=NAME), tap:INTERFACE, "
+        "stream:SOCKET, dgram:SOCKET,peer=SOCKET, none; with each model=82545em|82540em, mac=…, pcap=FILE, "
+        "rom=FILE (an option ROM for the BIOS, such as iPXE), loss=1%, corrupt=1%, delay=10ms, seed=N; "
+        "repeatable.",
+    )
     msr: str = option("fault", "fault|zero", "What unknown MSRs do (default fault).")
 
     def machine_arguments(self) -> dict[str, Any]:
@@ -76,12 +99,17 @@ class RunOptions:
             "modules": [_module(text) for text in self.module],
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
+            "smp": self.smp,
             "sbe": self.sbe,
             "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),
             "msr": self.msr,
             "trace": self.trace,
             "protocol": self.protocol,
+            "nics": self.nic,
+            "disks": self.disk,
+            "cdroms": self.cdrom,
+            "boot": self.boot,
         }
 
 

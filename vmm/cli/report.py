@@ -62,7 +62,18 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "code_invalidations": stats.code_invalidations,
         },
         "srat": _plain(machine.srat._asdict()),
+        "nics": _nics(machine),
+        "disks": [
+            {"file": str(spec.path), "id": spec.id, **stats._asdict()} for spec, stats in machine.disks
+        ],
     }
+
+
+def _nics(machine: Machine) -> list[dict[str, Any]]:
+    return [
+        {"kind": nic.kind, "target": nic.target, "mac": (nic.mac or b"").hex(":"), **counters._asdict()}
+        for nic, counters in zip(machine.options.nics, machine.nic_counters, strict=True)
+    ]
 
 
 def file_sha256(path: Path) -> str:

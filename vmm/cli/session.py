@@ -45,6 +45,11 @@ class Session:
             if options.keys:
                 machine.keyboard.play(parse_script(options.keys), after=KEYS_AFTER)
             stack.enter_context(_signals(self._on_signal))
+            if machine.waits_on_full_disk:
+                # Few runs want it.
+                from vmm.cli.room import room_watched  # noqa: PLC0415
+
+                stack.enter_context(room_watched(machine))
             if options.console:
                 terminal = stack.enter_context(self._console())
                 if terminal.is_terminal:

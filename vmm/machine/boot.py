@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmm.errors import UsageError
 from vmm.loader import BootPlan, acpi, fwcfg, load, memory_map
 from vmm.loader.acpi import mptable
 from vmm.machine.options import MachineOptions
@@ -20,6 +21,10 @@ def power_on(options: MachineOptions) -> tuple[Monitor, BootPlan]:
     """Read the image, then make the VM and load it; a bad image costs no VM."""
     tables = acpi.build(options.cpus)
     plan = load(options.image, options.request(tables))
+    if plan.rom is None and any(nic.rom for nic in options.nics):
+        raise UsageError(f"a NIC's rom= is for firmware to run, and {options.image} is booted without any")
+    if options.boot is not None and plan.rom is None:
+        raise UsageError("--boot is for firmware; this image is booted itself")
     monitor = Monitor(options.config())
     try:
         _load(monitor, plan, options, tables)
@@ -38,7 +43,7 @@ def _load(monitor: Monitor, plan: BootPlan, options: MachineOptions, tables: acp
             monitor.ram_write(address, data)
     for blob in plan.blobs:
         monitor.ram_write(blob.address, blob.data)
-    for key, data in fwcfg.build(options.cpus, memory_map(options.memory)):
+    for key, data in fwcfg.build(options.cpus, memory_map(options.memory), files=options.firmware_files()):
         monitor.add_fwcfg(key, data)
     set_policies(monitor, options.policies)
     monitor.boot(_boot_state(plan))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,11 +21,16 @@ from vmm.machine.screen import Screen
 from vmm.machine.serial import OutputChannel, SerialPort
 from vmm.machine.state_hash import state_sha256
 from vmm.machine.until import Pattern, ScreenSearch, Search, compile_sign
-from vmm.monitor import Channel, Monitor, Registers, Site, SratSummary, Stats, TraceEvent
+from vmm.monitor import Channel, Monitor, NetCounters, Registers, Site, SratSummary, Stats, TraceEvent
 from vmm.monitor.vm import FOREVER, TRACE_RING
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from vmm.machine.disks import DiskLike, Disks, DiskSpec
+    from vmm.monitor import DiskStats
+    from vmm.net.adapters import Adapters
+    from vmm.net.spec import NicSpec
 
 Until = Pattern | Callable[["Machine"], bool]
 
@@ -36,12 +43,17 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
+    own clock: two runs are equal) or `real`; `smp` how several CPUs run, by `turns` on one host thread or, in
+    real time, on `threads` of their own; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
     single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
     what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
     (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time.
+    at power-on, by default 2000-01-01 in virtual time and now in real time; `nics` network adapters, as `vmm
+    run --nic` takes them (`"user"`) or from a switch of this process (`vmm.Switch("lab").nic()`); `scsi` the
+    SCSI adapters, each `lsilogic` or `lsisas1068`, as many as the disks need if none are named; `disks` and
+    `cdroms` image files as `vmm run --disk` takes them (`"web.vmdk,snapshot"`); `boot` what firmware tries,
+    as in `cdrom,disk`.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -57,6 +69,7 @@ class Machine:
         modules: Sequence[ModuleLike] = (),
         cpu: str | None = None,
         time: str = "virtual",
+        smp: str = "turns",
         sbe: str = "adaptive",
         policies: Mapping[str, str] = NONE,
         debug_exit: int | None = None,
@@ -64,6 +77,11 @@ class Machine:
         trace: str | Iterable[str] = (),
         protocol: str | None = None,
         rtc: datetime | None = None,
+        nics: Sequence[str | NicSpec] = (),
+        scsi: Sequence[str] = (),
+        disks: Sequence[DiskLike] = (),
+        cdroms: Sequence[DiskLike] = (),
+        boot: str | None = None,
     ) -> None:
         options = check_options(
             image,
@@ -74,6 +92,7 @@ class Machine:
             modules=modules,
             cpu=cpu,
             time=time,
+            smp=smp,
             sbe=sbe,
             policies=policies,
             debug_exit=debug_exit,
@@ -81,6 +100,11 @@ class Machine:
             trace=trace,
             protocol=protocol,
             rtc=rtc,
+            nics=nics,
+            scsi=scsi,
+            disks=disks,
+            cdroms=cdroms,
+            boot=boot,
         )
         self._set_up(options)
 
@@ -88,7 +112,16 @@ class Machine:
         self.options = options
         self.monitor: Monitor
         self.plan: BootPlan
-        self.monitor, self.plan = power_on(options)
+        self._disks = _open_disks(options)
+        self._adapters: Adapters | None = None
+        try:
+            self.monitor, self.plan = power_on(options)
+        except BaseException:
+            if self._disks is not None:
+                self._disks.close()
+            raise
+        self._plug_in_disks()
+        self._adapters = self._plug_in(options)
         self.serial = SerialPort(
             lambda data, when: self.monitor.post_serial(Channel.COM1, data, when), self._wake
         )
@@ -118,8 +151,33 @@ class Machine:
         self.close()
 
     def close(self) -> None:
-        """Free the VM; again is nothing."""
+        """Free the VM, its cables and its disks; again is nothing."""
         self.monitor.close()
+        disks, self._disks = self._disks, None
+        if disks is not None:
+            disks.close()
+        if self._adapters is not None:
+            self._adapters.close()
+
+    def _plug_in_disks(self) -> None:
+        if self._disks is None:
+            return
+        try:
+            self._disks.attach(self.monitor)
+        except BaseException:
+            self.close()
+            raise
+
+    def _plug_in(self, options: MachineOptions) -> Adapters | None:
+        if not options.nics:
+            return None
+        from vmm.net.adapters import Adapters  # noqa: PLC0415 (most machines have none)
+
+        try:
+            return Adapters(self.monitor, options.nics)
+        except BaseException:
+            self.close()
+            raise
 
     # Running
 
@@ -133,22 +191,33 @@ class Machine:
         in idle, every 50 ms. `timeout` counts guest seconds in virtual time and wall seconds in real time.
         UsageError once the guest has ended.
         """
+        with self.running(until, timeout, instructions) as loop:
+            return loop.run()
+
+    @contextmanager
+    def running(
+        self, until: Until | None, timeout: float | None, instructions: int | None = None
+    ) -> Iterator[RunLoop]:
+        """The loop of a run, for whoever drives several; `run` has the words for the arguments."""
         if self._outcome in FINAL:
             raise UsageError(f"the guest has ended ({self._outcome}); make a new Machine")
+        if self._disks is not None:
+            self._disks.allow_waiting()
         loop = RunLoop(self, self._sign(until), self._limits(timeout, instructions))
         self._running = True
         try:
-            result = loop.run()
+            yield loop
         finally:
             self._running = False
             self._finish_trace()
-        self._outcome = result.outcome
-        return result
+            self._outcome = loop.outcome
 
     def stop(self) -> None:
         """End the current run, or else the next, with outcome `stopped`; from any thread or signal."""
         self._stop_asked = True
         self.monitor.stop()
+        if self._disks is not None:
+            self._disks.end_waiting()
 
     def _wake(self) -> None:
         """Something was queued for the guest: let a VM that idles in real time look."""
@@ -233,7 +302,16 @@ class Machine:
         """Press the ACPI power button: guests that listen shut down."""
         self.monitor.post_power_button()
 
+    def set_link(self, nic: int, up: bool) -> None:
+        """Pull a network adapter's cable, or plug it in again."""
+        self.monitor.net_link(nic, up)
+
     # Looking
+
+    @property
+    def nic_counters(self) -> list[NetCounters]:
+        """What went through each network adapter since power-on."""
+        return [self.monitor.net_counters(nic) for nic in range(len(self.options.nics))]
 
     @property
     def registers(self) -> Registers:
@@ -248,6 +326,21 @@ class Machine:
     def stats(self) -> Stats:
         """Counters since power-on."""
         return self.monitor.stats()
+
+    @property
+    def waits_on_full_disk(self) -> bool:
+        """Whether it has disks with `werror=stop`."""
+        return self._disks is not None and self._disks.patient
+
+    @property
+    def waits_for_room(self) -> list[Path]:
+        """Disks with `werror=stop` for which the VM waits now: the host's disk is full. From any thread."""
+        return [] if self._disks is None else self._disks.waiting()
+
+    @property
+    def disks(self) -> list[tuple[DiskSpec, DiskStats]]:
+        """Its disks and what each has done."""
+        return [] if self._disks is None else self._disks.stats(self.monitor)
 
     @property
     def sites(self) -> list[Site]:
@@ -283,3 +376,11 @@ class Machine:
         registers = self.monitor.registers(cpu)
         where = registers.pc if address is None else address
         return disassemble(self.monitor.linear_read(cpu, where, 16 * count), where, registers.bits, count)
+
+
+def _open_disks(options: MachineOptions) -> Disks | None:
+    if not options.disks:
+        return None
+    from vmm.machine.disks import Disks  # noqa: PLC0415 (most machines have none)
+
+    return Disks(options.disks)

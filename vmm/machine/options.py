@@ -15,16 +15,22 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Profile, TimeMode, TraceKind, cpu_models
+from vmm.monitor import MAX_CPUS, Config, Nic, Profile, ScsiModel, Smp, TimeMode, TraceKind, cpu_models
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from vmm.machine.disks import DiskLike, DiskSpec
+    from vmm.net.spec import NicSpec
+
 VIRTUAL_RTC = 946_684_800
 """What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
 
+SMP_MODES = {"turns": Smp.TURNS, "threads": Smp.THREADS}
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
+SCSI_MODELS = {"lsilogic": ScsiModel.LSI53C1030, "lsisas1068": ScsiModel.SAS1068}
+MAX_SCSI_ADAPTERS = 4
 MSR_POLICIES = {"fault": False, "zero": True}
 
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -46,6 +52,7 @@ class MachineOptions:
     modules: tuple[Module, ...]
     cpu: str
     time: TimeMode
+    smp: Smp
     sbe: Profile
     policies: tuple[Choice, ...]
     debug_exit: int | None
@@ -53,6 +60,10 @@ class MachineOptions:
     trace: frozenset[TraceKind]
     protocol: str | None
     rtc: int
+    nics: tuple[NicSpec, ...] = ()
+    scsi: tuple[ScsiModel, ...] = ()
+    disks: tuple[DiskSpec, ...] = ()
+    boot: str | None = None
 
     def config(self) -> Config:
         """For the monitor."""
@@ -60,13 +71,25 @@ class MachineOptions:
             memory=self.memory,
             cpus=self.cpus,
             time=self.time,
+            smp=self.smp,
             profile=self.sbe,
             cpu_model=list(cpu_models()).index(self.cpu),
             rtc_epoch=self.rtc,
             msr_ignore=self.msr_ignore,
             debug_exit_port=self.debug_exit or 0,
             trace=self.trace,
+            nics=tuple(Nic(spec.mac or b"", spec.model) for spec in self.nics),
+            scsi=self.scsi,
         )
+
+    def firmware_files(self) -> dict[str, bytes]:
+        """What fw_cfg has beside what every machine's has."""
+        files = {f"genroms/nic{number}.rom": nic.rom for number, nic in enumerate(self.nics) if nic.rom}
+        if self.boot is not None:
+            from vmm.machine.disks import boot_order  # noqa: PLC0415 (few ask for it)
+
+            files["bootorder"] = boot_order(self.boot, self.disks, len(self.nics))
+        return files
 
     def request(self, tables: acpi.AcpiTables) -> BootRequest:
         """For the loader, on a machine with these ACPI tables."""
@@ -92,6 +115,7 @@ def check_options(
     modules: Sequence[ModuleLike] = (),
     cpu: str | None = None,
     time: str = "virtual",
+    smp: str = "turns",
     sbe: str = "adaptive",
     policies: Mapping[str, str] = NONE,
     debug_exit: int | None = None,
@@ -99,9 +123,15 @@ def check_options(
     trace: str | Iterable[str] = (),
     protocol: str | None = None,
     rtc: datetime | None = None,
+    nics: Sequence[str | NicSpec] = (),
+    scsi: Sequence[str] = (),
+    disks: Sequence[DiskLike] = (),
+    cdroms: Sequence[DiskLike] = (),
+    boot: str | None = None,
 ) -> MachineOptions:
     """`Machine`'s arguments as options; UsageError, one line, for the first that cannot be."""
     mode = _choice("time", time, TIMES)
+    specs = _disks(disks, cdroms)
     return MachineOptions(
         image=Path(image),
         memory=_memory(memory),
@@ -111,6 +141,7 @@ def check_options(
         modules=tuple(_module(module) for module in modules),
         cpu=_cpu_model(cpu),
         time=mode,
+        smp=_smp(smp, mode),
         sbe=_choice("SBE profile", sbe, PROFILES),
         policies=check_policies(policies),
         debug_exit=_port(debug_exit),
@@ -118,6 +149,10 @@ def check_options(
         trace=kinds_of(trace.split(",") if isinstance(trace, str) else trace),
         protocol=protocol,
         rtc=_rtc(rtc, mode),
+        nics=_nics(nics),
+        scsi=_scsi(scsi, specs),
+        disks=specs,
+        boot=boot,
     )
 
 
@@ -125,6 +160,24 @@ def _choice(what: str, value: str, choices: dict[str, T]) -> T:
     if value not in choices:
         raise UsageError(f"unknown {what} '{value}'; choose from {', '.join(choices)}")
     return choices[value]
+
+
+def _disks(disks: Sequence[DiskLike], cdroms: Sequence[DiskLike]) -> tuple[DiskSpec, ...]:
+    if not disks and not cdroms:
+        return ()
+    from vmm.machine.disks import disk_specs  # noqa: PLC0415 (most machines have none)
+
+    return disk_specs(disks, cdroms)
+
+
+def _scsi(models: Sequence[str], disks: Sequence[DiskSpec]) -> tuple[ScsiModel, ...]:
+    """The adapters asked for, and for disks beyond those as many of the first kind as they need."""
+    needed = max((disk.place.adapter + 1 for disk in disks), default=0)
+    if len(models) < needed:
+        models = [*models, *[(*models, "lsilogic")[0]] * (needed - len(models))]
+    if len(models) > MAX_SCSI_ADAPTERS:
+        raise UsageError(f"{len(models)} SCSI adapters: a machine has at most {MAX_SCSI_ADAPTERS}")
+    return tuple(_choice("SCSI adapter", model, SCSI_MODELS) for model in models)
 
 
 def _memory(memory: str | int) -> int:
@@ -137,6 +190,16 @@ def _cpus(cpus: int) -> int:
     if not 1 <= cpus <= MAX_CPUS:
         raise UsageError(f"{cpus} CPUs: a machine has 1 to {MAX_CPUS}")
     return cpus
+
+
+def _smp(name: str, mode: TimeMode) -> Smp:
+    smp = _choice("way to run several CPUs", name, SMP_MODES)
+    if smp is Smp.THREADS and mode is not TimeMode.REAL:
+        raise UsageError(
+            "a thread per CPU needs real time, because only turns are the same in every run: "
+            "add --time real (time='real'), or leave threads out"
+        )
+    return smp
 
 
 def _module(module: ModuleLike) -> Module:
@@ -159,6 +222,14 @@ def _port(port: int | None) -> int | None:
     if port is not None and not 0 < port <= 0xFFFF:
         raise UsageError(f"debug-exit port {port}: a port is 1 to 65535")
     return port
+
+
+def _nics(nics: Sequence[str | NicSpec]) -> tuple[NicSpec, ...]:
+    if not nics:
+        return ()
+    from vmm.net.spec import check_nics  # noqa: PLC0415 (most runs have none)
+
+    return check_nics([nics] if isinstance(nics, str) else nics)
 
 
 def _rtc(rtc: datetime | None, mode: TimeMode) -> int:

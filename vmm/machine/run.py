@@ -82,50 +82,74 @@ class Limits:
 
 
 class RunLoop:
-    """One call of `Machine.run`."""
+    """One call of `Machine.run`, or one machine's part in `run_together`."""
 
     def __init__(self, machine: Machine, sign: Callable[[], str | None], limits: Limits) -> None:
         self._machine = machine
         self._monitor = machine.monitor
         self._sign = sign
         self._limits = limits
+        self._horizon = FOREVER
         self._asleep = False
         self._trace_slice = _MIN_TRACE_SLICE
+        self._began = self._monitor.instructions(), self._monitor.now(), time.monotonic()
+        self._match: str | None = None
+        self._end: Exit | None = None
+        self.outcome: Outcome | None = None
+        # Whether the last `advance` found nothing in the machine that would ever happen by itself.
+        self.waits_for_others = False
 
     def run(self) -> RunResult:
         """Run to the end of it."""
-        instructions, now, wall = self._monitor.instructions(), self._monitor.now(), time.monotonic()
-        outcome, match, end = self._loop()
-        diagnosis = diagnose(self._machine, end) if outcome is Outcome.DIED and end else None
+        if not self.look():
+            self.advance()
+        return self.result()
+
+    def result(self) -> RunResult:
+        """What has come of it; `stopped` if nothing has."""
+        instructions, now, wall = self._began
+        outcome = self.outcome or Outcome.STOPPED
+        end = self._end
         return RunResult(
             outcome=outcome,
-            match=match,
+            match=self._match,
             exit_value=end.value if end and outcome is Outcome.DEBUG_EXIT else None,
             instructions=self._monitor.instructions() - instructions,
             guest_seconds=(self._monitor.now() - now) / 1e9,
             wall_seconds=time.monotonic() - wall,
-            diagnosis=diagnosis,
+            diagnosis=diagnose(self._machine, end) if outcome is Outcome.DIED and end else None,
         )
 
-    def _loop(self) -> tuple[Outcome, str | None, Exit | None]:
-        if (match := self._sign()) is not None:
-            return Outcome.UNTIL, match, None
-        while True:
+    def look(self) -> bool:
+        """Whether the sign is there."""
+        self._match = self._sign()
+        if self._match is not None:
+            self.outcome = Outcome.UNTIL
+        return self._match is not None
+
+    def forget_sign(self) -> None:
+        """Go on past the sign that ended this."""
+        self._sign = lambda: None
+        self._match = self.outcome = None
+
+    def advance(self, horizon: int = FOREVER) -> None:
+        """Run to VM time `horizon` or until there is an outcome."""
+        self._horizon = horizon
+        self.waits_for_others = False
+        while self.outcome is None and self._monitor.now() < horizon:
             end = self._step()
             if self._only_for_the_trace(end):
                 continue
+            self._end = end
             self._machine.collect()
             # First the sign: a guest that says it and powers off in one breath has shown it.
-            if (match := self._sign()) is not None:
-                return Outcome.UNTIL, match, end
-            outcome = self._judge(end)
-            if outcome is not None:
-                return outcome, None, end
+            if not self.look():
+                self.outcome = self._judge(end)
 
     def _step(self) -> Exit:
         machine, now = self._machine, self._monitor.now()
         machine.pump(now)
-        until = self._limits.time
+        until = min(self._limits.time, self._horizon)
         if not self._asleep:
             until = min(until, (now // SLICE_NS + 1) * SLICE_NS)
         self._asleep = False
@@ -172,9 +196,11 @@ class RunLoop:
         wait = self._machine.wait_for_input
         if wait is not None and wait():
             return None
-        if self._limits.time == FOREVER:
+        until = min(self._limits.time, self._horizon)
+        if until == FOREVER:
             return Outcome.DIED
+        self.waits_for_others = True
         # An empty message keeps the appointment: time jumps to it.
-        self._monitor.post_serial(Channel.COM1, b"", self._limits.time)
+        self._monitor.post_serial(Channel.COM1, b"", until)
         self._asleep = True
         return None

@@ -1,7 +1,7 @@
 """The only way to the vmkernel monitor in C: one method per call, typed records, exceptions for codes.
 
 Reading order: `library.py` (the extension), `enums.py` and `records.py` (its data), `check.py` (its errors),
-`backend.py` (disks before they are attached), `vm.py` (a virtual machine's handle).
+`backend.py` and `disk.py` (disks before they are attached), `vm.py` (a virtual machine's handle).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from vmm.monitor.enums import (
     Profile,
     Request,
     ScsiModel,
+    Smp,
     TimeMode,
     TraceKind,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "ScsiModel",
     "Segment",
     "Site",
+    "Smp",
     "SratSummary",
     "Stats",
     "TimeMode",

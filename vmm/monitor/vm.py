@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vmm.errors import HostError, UsageError
-from vmm.monitor import unpack
+from vmm.monitor import ends, unpack
 from vmm.monitor.backend import Backend
 from vmm.monitor.check import creation_failure, failure
 from vmm.monitor.enums import Channel, DiskKind, Policy
@@ -90,6 +90,10 @@ class Monitor:
             raise HostError("the virtual machine is closed")
         return self._handle
 
+    def handle(self) -> Any:
+        """The C side's VM, for the other files of this package; HostError once it is closed."""
+        return self._vm()
+
     def _check(self, code: int, doing: str) -> None:
         if code < 0:
             raise failure(code, text_of(lib.vmk_error(self._vm())), doing)
@@ -169,6 +173,10 @@ class Monitor:
         self._check(lib.vmk_disk_insert(self._vm(), *place, _handle_of(backend)), f"changing disk {place}")
         self._taken(place, backend)
 
+    def quiesce_disks(self) -> None:
+        """Wait until backends have done all that was handed in: a state saved now belongs to that."""
+        lib.vmk_disks_quiesce(self._vm())
+
     def disk_stats(self, place: DiskPlace) -> DiskStats:
         """What a disk has done."""
         raw = ffi.new("struct vmk_disk_stats *")
@@ -194,6 +202,7 @@ class Monitor:
         run = ffi.new("struct vmk_run *", [*limits, _ALL_CHANNELS, watch_frames, wait_for_input])
         end = ffi.new("struct vmk_exit *")
         self._check(lib.vmk_run(self._vm(), run, end), "the VM cannot go on")
+        ends.raise_failure()
         return unpack.exit_of(end)
 
     def stop(self) -> None:
@@ -205,6 +214,10 @@ class Monitor:
     def now(self) -> int:
         """VM time in ns since power-on."""
         return int(lib.vmk_now(self._vm()))
+
+    def next_event(self) -> int:
+        """VM time before which the VM does nothing by itself; `FOREVER` if it never will."""
+        return int(lib.vmk_next_event(self._vm()))
 
     def output(self, channel: Channel) -> bytes:
         """What the guest sent since the last call."""
@@ -383,6 +396,7 @@ def _config(config: Config) -> Any:
     raw.memory, raw.rtc_epoch = config.memory, config.rtc_epoch
     raw.cpus, raw.time_mode, raw.sbe_profile = config.cpus, config.time, config.profile
     raw.cpu_model, raw.quantum, raw.msr_ignore = config.cpu_model, config.quantum, config.msr_ignore
+    raw.smp = config.smp
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
     if len(config.scsi) > len(raw.scsi_model):

@@ -13,7 +13,7 @@ from vmm.config.version import VERSION
 OPTIONS = (
     *("--append", "--initrd", "--module", "--memory", "--cpus", "--cpu", "--time", "--until", "--timeout"),
     *("--sbe", "--policy", "--serial", "--screen", "--keys", "--debug-exit", "--trace", "--json"),
-    "--console",
+    *("--console", "--disk", "--cdrom", "--boot"),
 )
 
 
