@@ -13,6 +13,7 @@
 #define X87_AT 624u
 #define X87_STRIDE 16u
 #define X87_BYTES 10u
+#define MXCSR_AT 816u
 #define XMM_AT 824u
 #define XMM_STRIDE 64u
 #define XMM_BYTES 16u
@@ -26,7 +27,7 @@ static const struct range ranges[] = {
     {172, 0, X87_AT - 172, 1}, /* mode bits, segments and control registers to the x87 control words */
     {X87_AT, X87_STRIDE, X87_BYTES, 8},
     {752, 0, 784 - 752, 1},    /* x87 pointers and status */
-    {800, 0, XMM_AT - 800, 1}, /* MMX and SSE status, MXCSR */
+    {MXCSR_AT, 0, 4, 1}, /* whose modes and flags are the host's while the engine runs: engine/mxcsr.c */
     {XMM_AT, XMM_STRIDE, XMM_BYTES, 16},
     {4800, 0, 4872 - 4800, 1}, /* SYSENTER and SYSCALL registers */
     {4896, 0, 5392 - 4896, 1}, /* TSC_AUX to the error code; then where a software interrupt returns to */

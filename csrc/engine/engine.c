@@ -21,6 +21,7 @@
 #include "engine/jump.h"
 #include "engine/mmio.h"
 #include "engine/private.h"
+#include "engine/sse.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
 
@@ -177,7 +178,9 @@ void engine_reset(struct vcpu *v)
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 {
     v->stats.entries++;
+    uint32_t own = sse_enter(v->guest);
     uc_err e = uc_emu_start(v->uc, v->guest->rip, 0, 0, 0);
+    sse_leave(v->guest, own);
     alone_end(v);
     if (v->triple_fault)
         return ENGINE_TRIPLE_FAULT;

@@ -62,8 +62,9 @@
 #define INTERRUPT_HARD 2u
 
 /* The few operations of the translator's intermediate code that are emitted here. */
-enum tcg_op { TCG_SET_LABEL = 1, TCG_BR = 3, TCG_LD_I64 = 73, TCG_INSN_START = 129 };
+enum tcg_op { TCG_SET_LABEL = 1, TCG_BR = 3, TCG_LD32U_I64 = 71, TCG_LD_I64 = 73, TCG_INSN_START = 129 };
 enum { TCG_COND_LT = 2, TCG_TYPE_I64 = 1 };
+enum { TCG_CALL_NO_WRITE_GLOBALS = 2 };
 enum { LABEL_PRESENT = 1, LABEL_REFERENCE = 1 << 16 };
 #define ENGINE_EXCP_HLT 0x10001
 

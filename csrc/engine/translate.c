@@ -16,6 +16,7 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/sse_emit.h"
 #include "engine/strings.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
@@ -287,6 +288,7 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
         v->patch = NULL;
     }
     __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
+    sse_emitted(ctx, func, (unsigned)nargs + !!ret);
 }
 
 /* Leaving for the engine's main loop is how the engine ends blocks behind instructions that may have changed
