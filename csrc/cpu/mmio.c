@@ -48,6 +48,7 @@ static void board_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t va
 void cpu_mmio_write(struct vcpu *v, uint64_t gpa, unsigned size, uint64_t value)
 {
     v->stats.mmio++;
+    v->stats.monitor_entries++;
     cost(v, COST_MMIO);
     vm_lock(v);
     board_write(v, gpa, size, value);
