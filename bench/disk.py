@@ -31,8 +31,8 @@ def commands(mib: int) -> str:
     """Shell lines that wait for the disk and time each transfer with cold caches."""
     lines = ["n=0; while [ ! -b /dev/sda ] && [ $n -lt 50 ]; do sleep 0.1; n=$((n+1)); done"]
     for name, command in TRANSFERS.items():
-        lines.append("echo 3 >/proc/sys/vm/drop_caches")
-        lines.append(f"/timed {name} {command} count={mib} 2>/dev/null")
+        cold = "echo 3 >/proc/sys/vm/drop_caches"
+        lines += [cold, f"/timed {name} {command} count={mib} 2>/dev/null"] * rates.ROUNDS
     return "\n".join(lines) + "\n"
 
 

@@ -51,8 +51,8 @@ def server(size: int) -> Iterator[int]:
 
 def initrd(url: str) -> Path:
     """An initramfs that downloads `url`."""
-    lines = f"{linux.DHCP}/timed {DOWNLOAD} wget -q -O /dev/null {url}\n"
-    return rates.initrd(("e1000",), lines, {"etc/lease": linux.LEASE})
+    lines = f"/timed {DOWNLOAD} wget -q -O /dev/null {url}\n" * rates.ROUNDS
+    return rates.initrd(("e1000",), linux.DHCP + lines, {"etc/lease": linux.LEASE})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
