@@ -1,8 +1,8 @@
 """Download over HTTP through Debian's e1000 driver: ours against QEMU's TCG, in interleaved boots.
 
 `python -m bench.net [--runs N] [--mib N] [--json FILE]`. The server is a process of the host; both contenders
-reach it through a user-mode network (libslirp). The runs in virtual time load the same file from vmm's own
-boot server, whose network is part of the machine and as reproducible.
+reach it through a user-mode network (libslirp). The runs in virtual time load a file of the same size, once,
+from vmm's own boot server, whose network is part of the machine and as reproducible.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def server(size: int) -> Iterator[int]:
             process.kill()
 
 
-def initrd(url: str) -> Path:
-    """An initramfs that downloads `url`."""
-    lines = f"/timed {DOWNLOAD} wget -q -O /dev/null {url}\n" * rates.ROUNDS
+def initrd(url: str, rounds: int) -> Path:
+    """An initramfs that downloads `url` so many times."""
+    lines = f"/timed {DOWNLOAD} wget -q -O /dev/null {url}\n" * rounds
     return rates.initrd(("e1000",), linux.DHCP + lines, {"etc/lease": linux.LEASE})
 
 
@@ -62,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image, amounts = rates.kernel(), {DOWNLOAD: size}
     with server(size) as port, tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / "file").write_bytes(bytes(size))
-        outside, inside = initrd(f"http://10.0.2.2:{port}/file"), initrd("http://10.0.2.2/file")
+        outside = initrd(f"http://10.0.2.2:{port}/file", rates.ROUNDS)
+        inside = initrd("http://10.0.2.2/file", 1)
         contenders = {
             OURS: lambda: rates.rates(OURS, rates.ours(image, outside, nics=["user"]), amounts),
             QEMU: lambda: rates.rates(QEMU, rates.theirs(image, outside, QEMU_DEVICES), amounts),

@@ -57,8 +57,8 @@ static uint16_t fold(uint64_t sum)
     return (uint16_t)sum;
 }
 
-/* The one's complement sum, not inverted. It is the same in either order of bytes but for the order of its own
- * (RFC 1071, section 2), so it is taken in wide words as they lie in memory. */
+/* The one's complement sum, not inverted. It is the same in either order of bytes but for the order of its
+ * own (RFC 1071, section 2), so it is taken in wide words as they lie in memory. */
 uint16_t e1000_sum(const uint8_t *bytes, size_t len)
 {
     uint64_t low = 0, high = 0, word;

@@ -1,11 +1,12 @@
 /* The user-mode network behind a cable: libslirp turns the guest's frames into this process's own sockets.
  *
  * The library is loaded by Python, which hands over its functions; the structures of its interface, version 1
- * (libslirp.h, 4.x), are declared here. It is not thread-safe: one lock stands around all of it. A thread of our
- * own waits for the sockets. The guest's frames enter on the sender's thread if the library is idle, so answers
- * that need no socket (ARP, DHCP) are there when the send returns; while it moves a download's data, which
- * takes longer than a guest should stand still for an acknowledgement, they queue for that thread. Time is the
- * host's, as is the network. Leaves out IPv6 and the library's TFTP server (the boot server is our own). */
+ * (libslirp.h, 4.x), are declared here. It is not thread-safe: one lock stands around all of it. A thread of
+ * our own waits for the sockets. The guest's frames enter on the sender's thread, so answers that need
+ * no socket (ARP, DHCP) are there when the send returns; but while data of sockets is being moved, which
+ * takes longer than a guest should stand still for an acknowledgement, they queue for that thread. Time is
+ * the host's, as is the network. Leaves out IPv6 and the library's TFTP server (the boot server is our
+ * own). */
 #define _GNU_SOURCE
 #include "net/user.h"
 
@@ -94,7 +95,7 @@ struct user {
     struct frames tray;        /* the guest's, for whoever has `lock` */
     pthread_t thread;
     bool running;
-    atomic_bool stop;
+    atomic_bool stop, moving; /* moving: data of sockets */
     int wake;
     struct timer timer[TIMERS];
     struct pollfd fds[MAX_FDS]; /* the first is `wake` */
@@ -243,14 +244,16 @@ static void *work(void *ctx)
         u->lib.pollfds_fill(u->slirp, &wait, on_add_poll, u);
         wait = until_timer(u, wait < LONGEST_WAIT ? wait : LONGEST_WAIT);
         pthread_mutex_unlock(&u->lock);
-        int failed = poll(u->fds, u->nfds, (int)wait) < 0;
+        int ready = poll(u->fds, u->nfds, (int)wait), failed = ready < 0;
         if (!failed && u->fds[0].revents && read(u->wake, &count, sizeof(count)) < 0)
             continue;
+        atomic_store(&u->moving, ready > (u->fds[0].revents != 0));
         pthread_mutex_lock(&u->lock);
         empty_tray(u); /* acknowledgements make room for what the sockets have */
         u->lib.pollfds_poll(u->slirp, failed, on_revents, u);
         run_timers(u);
         pthread_mutex_unlock(&u->lock);
+        atomic_store(&u->moving, false);
     }
     return NULL;
 }
@@ -271,11 +274,12 @@ static void peer_send(void *ctx, const uint8_t *frame, size_t len, uint64_t now)
     pthread_mutex_unlock(&u->tray_lock);
     if (!fits)
         free(f);
-    if (pthread_mutex_trylock(&u->lock) == 0) {
+    if (!atomic_load(&u->moving)) {
+        pthread_mutex_lock(&u->lock);
         empty_tray(u);
         pthread_mutex_unlock(&u->lock);
     }
-    kick(u); /* new sockets to wait for, or what the tray has since */
+    kick(u); /* new sockets to wait for, or what is in the tray */
 }
 
 static void peer_close(void *ctx)

@@ -1,8 +1,8 @@
 /* `scatter SECONDS WORKERS DISK…`: verified random I/O past the page cache, all disks at once.
  *
- * Each worker, a process, has a stripe of a disk to itself, all zero at first. It writes runs of sectors whose
- * every word tells disk, sector and how often that sector was written, reads runs back and compares, and
- * flushes now and then; at the end it reads its whole stripe. Prints one line for each disk:
+ * Each worker, a process, has a stripe of a disk to itself, all zero at first. It writes runs of sectors
+ * whose every word tells disk, sector and how often that sector was written, reads runs back and compares,
+ * and flushes now and then; at the end it reads its whole stripe. Prints one line for each disk:
  * `SCATTER disk writes W reads R sectors S wrong X`. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -130,7 +130,8 @@ int main(int argc, char **argv)
         return 1;
     for (unsigned i = 0; i < disks * workers; i++)
         if (fork() == 0)
-            run_worker(argv[3 + i / workers], i / workers, i % workers, workers, seconds, &tally[i / workers]);
+            run_worker(argv[3 + i / workers], i / workers, i % workers, workers, seconds,
+                       &tally[i / workers]);
     while (wait(&status) > 0)
         failed |= status;
     for (unsigned i = 0; i < disks; i++)

@@ -103,7 +103,7 @@ def check_capture(capture: Path) -> None:
     """No frame that tshark calls malformed, or whose checksum is wrong."""
     wrong = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0 || udp.checksum.status == 0"
     sums = [f"-o{protocol}.check_checksum:TRUE" for protocol in ("ip", "tcp", "udp")]
-    command = [packages.require_program("tshark"), "-r", capture, *sums, "-Y"]
+    command = [str(packages.require_program("tshark")), "-r", str(capture), *sums, "-Y"]
     for expression, expected in ((wrong, 0), ("dhcp", 4), ("icmp", 6)):
         done = subprocess.run([*command, expression], capture_output=True, text=True, check=True)
         assert len(done.stdout.splitlines()) == expected, done.stdout[:1000]
