@@ -33,6 +33,7 @@ bench: build packages
 	$(BIN)/python -m bench.loops
 	$(BIN)/python -m bench.disk
 	$(BIN)/python -m bench.net
+	$(BIN)/python -m bench.smp
 
 lint: build guests
 	$(BIN)/ruff check .

@@ -29,6 +29,11 @@ class RunOptions:
         "Clock: virtual is the guest's own and repeatable (default), real the host's "
         "(default with --console).",
     )
+    smp: str = option(
+        "turns",
+        "turns|threads",
+        "Several processors: by turns on one host thread (default), or each on its own, in real time only.",
+    )
     until: str | None = option(None, "REGEX", "End when serial, screen or debug console shows this.")
     timeout: float | None = option(
         None, "SECONDS", "Guest seconds in virtual time, wall seconds in real time.", parse_seconds
@@ -38,6 +43,11 @@ class RunOptions:
         "full|adaptive|off",
         "Scan before execution: every sensitive instruction traps, only those that must (default), "
         "only what would else be wrong.",
+    )
+    direct: str = option(
+        "on",
+        "on|off|eager",
+        "Hot loops run on the host's own processor (default), never, or at first sight; no guest can tell.",
     )
     policy: list[str] = repeated(
         "NAME=native|trap|inline",
@@ -94,7 +104,9 @@ class RunOptions:
             "modules": [_module(text) for text in self.module],
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
+            "smp": self.smp,
             "sbe": self.sbe,
+            "direct": self.direct,
             "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),
             "msr": self.msr,

@@ -10,6 +10,7 @@ from vmm.monitor.backend import Backend, ram_backend
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    Direct,
     DiskKind,
     ExitReason,
     NicModel,
@@ -17,6 +18,7 @@ from vmm.monitor.enums import (
     Profile,
     Request,
     ScsiModel,
+    Smp,
     TimeMode,
     TraceKind,
 )
@@ -48,6 +50,7 @@ __all__ = [
     "Channel",
     "Config",
     "CpuMode",
+    "Direct",
     "DiskKind",
     "DiskPlace",
     "DiskStats",
@@ -66,6 +69,7 @@ __all__ = [
     "ScsiModel",
     "Segment",
     "Site",
+    "Smp",
     "SratSummary",
     "Stats",
     "TimeMode",

@@ -29,12 +29,27 @@ class TimeMode(IntEnum):
     REAL = 1
 
 
+class Smp(IntEnum):
+    """How several CPUs run: by turns on one host thread, or each on its own."""
+
+    TURNS = 0
+    THREADS = 1
+
+
 class Profile(IntEnum):
     """Scan-before-execution: everything traps, only what must, next to nothing (for comparison)."""
 
     FULL = 0
     ADAPTIVE = 1
     OFF = 2
+
+
+class Direct(IntEnum):
+    """Direct execution of hot loops: as they are found, never, or at the first sight of each (for tests)."""
+
+    ON = 0
+    OFF = 1
+    EAGER = 2
 
 
 class Policy(IntEnum):
