@@ -31,6 +31,8 @@ bench: build packages
 	$(BIN)/python -m bench.forks
 	$(BIN)/python -m bench.boot
 	$(BIN)/python -m bench.loops
+	$(BIN)/python -m bench.disk
+	$(BIN)/python -m bench.net
 	$(BIN)/python -m bench.smp
 
 lint: build guests

@@ -1,10 +1,12 @@
 /* The user-mode network behind a cable: libslirp turns the guest's frames into this process's own sockets.
  *
  * The library is loaded by Python, which hands over its functions; the structures of its interface, version 1
- * (libslirp.h, 4.x), are declared here. It is not thread-safe: one lock stands around all of it. The guest's
- * frames enter on the sender's thread, so answers that need no socket (ARP, DHCP) are there when the send
- * returns; a thread of our own waits for the sockets. Time is the host's, as is the network. Leaves out IPv6
- * and the library's TFTP server (the boot server is our own). */
+ * (libslirp.h, 4.x), are declared here. It is not thread-safe: one lock stands around all of it. A thread of
+ * our own waits for the sockets. The guest's frames enter on the sender's thread, so answers that need
+ * no socket (ARP, DHCP) are there when the send returns; but while data of sockets is being moved, which
+ * takes longer than a guest should stand still for an acknowledgement, they queue for that thread. Time is
+ * the host's, as is the network. Leaves out IPv6 and the library's TFTP server (the boot server is our
+ * own). */
 #define _GNU_SOURCE
 #include "net/user.h"
 
@@ -22,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/frames.h"
+#include "net/port.h"
 #include "vmk_api.h"
 
 #define MAX_FDS 1024u
@@ -86,10 +90,12 @@ struct user {
     struct slirp_functions lib;
     struct slirp_callbacks callbacks;
     void *slirp;
-    pthread_mutex_t lock;
+    pthread_mutex_t lock;      /* of the library */
+    pthread_mutex_t tray_lock; /* of the tray; taken alone or under `lock` */
+    struct frames tray;        /* the guest's, for whoever has `lock` */
     pthread_t thread;
     bool running;
-    atomic_bool stop;
+    atomic_bool stop, moving; /* moving: data of sockets */
     int wake;
     struct timer timer[TIMERS];
     struct pollfd fds[MAX_FDS]; /* the first is `wake` */
@@ -184,6 +190,23 @@ static const struct slirp_callbacks our_callbacks = {
     .notify = on_notify,
 };
 
+/* ---- the guest's frames ---- */
+
+static struct frame *take_from_tray(struct user *u)
+{
+    pthread_mutex_lock(&u->tray_lock);
+    struct frame *f = frames_take_due(&u->tray, UINT64_MAX);
+    pthread_mutex_unlock(&u->tray_lock);
+    return f;
+}
+
+/* Under the lock. */
+static void empty_tray(struct user *u)
+{
+    for (struct frame *f; (f = take_from_tray(u)); free(f))
+        u->lib.input(u->slirp, f->bytes, (int)f->len);
+}
+
 /* ---- our thread ---- */
 
 static uint32_t until_timer(const struct user *u, uint32_t wait)
@@ -216,17 +239,21 @@ static void *work(void *ctx)
         uint32_t wait = LONGEST_WAIT;
         uint64_t count;
         pthread_mutex_lock(&u->lock);
+        empty_tray(u);
         u->nfds = 1;
         u->lib.pollfds_fill(u->slirp, &wait, on_add_poll, u);
         wait = until_timer(u, wait < LONGEST_WAIT ? wait : LONGEST_WAIT);
         pthread_mutex_unlock(&u->lock);
-        int failed = poll(u->fds, u->nfds, (int)wait) < 0;
+        int ready = poll(u->fds, u->nfds, (int)wait), failed = ready < 0;
         if (!failed && u->fds[0].revents && read(u->wake, &count, sizeof(count)) < 0)
             continue;
+        atomic_store(&u->moving, ready > (u->fds[0].revents != 0));
         pthread_mutex_lock(&u->lock);
+        empty_tray(u); /* acknowledgements make room for what the sockets have */
         u->lib.pollfds_poll(u->slirp, failed, on_revents, u);
         run_timers(u);
         pthread_mutex_unlock(&u->lock);
+        atomic_store(&u->moving, false);
     }
     return NULL;
 }
@@ -237,10 +264,22 @@ static void peer_send(void *ctx, const uint8_t *frame, size_t len, uint64_t now)
 {
     struct user *u = ctx;
     (void)now;
-    pthread_mutex_lock(&u->lock);
-    u->lib.input(u->slirp, frame, (int)len);
-    pthread_mutex_unlock(&u->lock);
-    kick(u);
+    struct frame *f = frame_new(frame, len, 0);
+    if (!f)
+        return;
+    pthread_mutex_lock(&u->tray_lock);
+    bool fits = frames_fit(&u->tray, len, NET_QUEUE_BYTES);
+    if (fits)
+        frames_insert(&u->tray, f);
+    pthread_mutex_unlock(&u->tray_lock);
+    if (!fits)
+        free(f);
+    if (!atomic_load(&u->moving)) {
+        pthread_mutex_lock(&u->lock);
+        empty_tray(u);
+        pthread_mutex_unlock(&u->lock);
+    }
+    kick(u); /* new sockets to wait for, or what is in the tray */
 }
 
 static void peer_close(void *ctx)
@@ -255,6 +294,8 @@ static void peer_close(void *ctx)
         u->lib.cleanup(u->slirp);
     if (u->wake >= 0)
         close(u->wake);
+    frames_clear(&u->tray);
+    pthread_mutex_destroy(&u->tray_lock);
     pthread_mutex_destroy(&u->lock);
     free(u);
 }
@@ -311,6 +352,7 @@ int user_peer_open(const struct net_sink *sink, const struct vmk_slirp *lib,
     u->lib = functions(lib);
     u->callbacks = our_callbacks;
     pthread_mutex_init(&u->lock, NULL);
+    pthread_mutex_init(&u->tray_lock, NULL);
     u->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     u->fds[0] = (struct pollfd){.fd = u->wake, .events = POLLIN};
     u->slirp = u->wake >= 0 ? create(u, config) : NULL;
