@@ -31,6 +31,7 @@ bench: build packages
 	$(BIN)/python -m bench.forks
 	$(BIN)/python -m bench.boot
 	$(BIN)/python -m bench.loops
+	$(BIN)/python -m bench.smp
 
 lint: build guests
 	$(BIN)/ruff check .

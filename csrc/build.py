@@ -38,6 +38,8 @@ WRAPPED = [
     "helper_check_exit_request",  # engine/count.c
     "cpu_restore_state",
     "cpu_loop_exit_noexc",
+    "cpu_loop_exit_atomic",  # engine/alone.c
+    *(f"helper_atomic_xchg{size}" for size in ("b", "w_le", "l_le", "q_le")),  # engine/exchange.c
     "tb_invalidate_phys_page_fast",  # engine/code_pages.c
     "tlb_reset_dirty_by_vaddr",
     "helper_lookup_tb_ptr",  # engine/jump.c

@@ -111,8 +111,9 @@ static inline uint64_t blk_due(const struct blk_req *req)
  * of them it had would otherwise tell the guest about the host's speed. */
 void blk_cancel(struct blk *blk, void *owner);
 
-/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none does; in real
- * time the worker wakes the vCPU through the inbox instead), and ending those that are due. */
+/* For the adapter's deadline and tick slots: when the next request ends (DEV_NEVER if none is in flight;
+ * in real time DEV_NEVER - 1 if one is, a VM that waits for it is not idle, and the worker wakes the vCPU
+ * through the inbox), and ending those that are due. */
 uint64_t blk_deadline(const struct blk *blk);
 void blk_run_due(struct blk *blk, uint64_t now);
 

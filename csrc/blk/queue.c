@@ -185,11 +185,14 @@ static int start_worker(struct blk *blk)
 struct blk *blk_open(struct dev *adapter, const struct blk_backend *backend)
 {
     struct board *b = adapter->board;
-    struct blk *blk = calloc(1, sizeof(*blk));
-    if (!blk || !backend->size || backend->size % SECTOR) {
-        free(blk);
+    if (!backend->size || backend->size % SECTOR) {
         board_fail(b, VMK_EINVAL, "a disk of %llu bytes is not a multiple of 512 above 0",
                    (unsigned long long)backend->size);
+        return NULL;
+    }
+    struct blk *blk = calloc(1, sizeof(*blk));
+    if (!blk) {
+        board_fail(b, VMK_ENOMEM, "no memory for a disk's queue");
         return NULL;
     }
     blk->board = b;
@@ -354,7 +357,7 @@ uint64_t blk_deadline(const struct blk *blk)
 {
     uint64_t first = DEV_NEVER;
     if (blk->board->clock.mode == CLOCK_REAL)
-        return blk->more ? 0 : DEV_NEVER;
+        return blk->more ? 0 : blk->head ? DEV_NEVER - 1 : DEV_NEVER;
     for (const struct blk_req *r = blk->head; r; r = r->next)
         first = r->due < first ? r->due : first;
     return first;

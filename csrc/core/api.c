@@ -368,7 +368,7 @@ void vmk_srat(struct vm *vm, struct vmk_srat_summary *out)
 
 size_t vmk_trace(struct vm *vm, struct vmk_trace_event *events, size_t max, bool fresh)
 {
-    struct trace *t = &vm->board->trace;
+    struct trace *t = vm_trace(vm);
     uint64_t oldest = t->written > TRACE_RING ? t->written - TRACE_RING : 0;
     uint64_t from = fresh && t->read > oldest ? t->read : oldest;
     if (!fresh && t->written - from > max)

@@ -23,6 +23,7 @@ static void no_page(void *ctx, uint64_t page) { (void)ctx, (void)page; }
 static const struct board_cpu_ops no_cpus = {
     .kick = no_cpu, .nmi = no_cpu, .init = no_cpu, .sipi = no_sipi, .deadline = no_event,
     .request = no_event, .wake = no_event, .memory_changed = no_event, .page_written = no_page,
+    .page_changed = no_page,
 };
 
 int board_fail(struct board *b, int code, const char *fmt, ...)

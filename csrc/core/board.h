@@ -35,6 +35,8 @@ struct board_cpu_ops {
     void (*wake)(void *ctx);
     /* A host-side write is about to change RAM page number `page`. */
     void (*page_written)(void *ctx, uint64_t page);
+    /* It has been changed. */
+    void (*page_changed)(void *ctx, uint64_t page);
 };
 
 struct board {
@@ -83,13 +85,18 @@ static inline uint64_t board_now(struct board *b)
     return clock_now(&b->clock);
 }
 
-/* Counts an event, and records it where its kind is asked for. */
+/* Counts an event, and records it where its kind is asked for. A vCPU has a trace of its own. */
+static inline void board_trace_to(struct trace *t, struct board *b, enum vmk_trace_kind kind, unsigned cpu,
+                                  uint64_t x, uint64_t y, uint64_t z)
+{
+    t->count[kind]++;
+    if (t->mask & 1u << kind)
+        trace_add(t, kind, board_now(b), cpu, x, y, z);
+}
 static inline void board_trace(struct board *b, enum vmk_trace_kind kind, unsigned cpu, uint64_t x,
                                uint64_t y, uint64_t z)
 {
-    b->trace.count[kind]++;
-    if (b->trace.mask & 1u << kind)
-        trace_add(&b->trace, kind, board_now(b), cpu, x, y, z);
+    board_trace_to(&b->trace, b, kind, cpu, x, y, z);
 }
 
 /* Runs every chip whose deadline has come and delivers due inbox messages. Bounded: a chip that does not move

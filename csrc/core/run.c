@@ -1,8 +1,8 @@
-/* The loop that gives a VM's vCPUs turns on the caller's thread.
+/* Runs of a VM: what ends one, and the loop that gives vCPUs turns on the caller's thread.
  *
  * Owns the round robin, idle time, INIT and SIPI (served on the target's own turn), and what ends a run.
- * Leaves out what happens inside a turn (cpu/interrupt.c) and every policy about what to do when a run ends,
- * which is Python's. */
+ * Leaves out threads (core/threads.c), what happens inside a turn (cpu/interrupt.c) and every policy about
+ * what to do when a run ends, which is Python's. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static bool stop_for(struct vm *vm, enum vmk_exit_reason reason)
     vm->exit->reason = reason;
     vm->exit->request = vm->board->request;
     vm->exit->value = vm->board->request_value;
-    vm->exit->cpu = vm->current ? vm->current->id : 0;
+    vm->exit->cpu = vm_caller(vm) ? vm_caller(vm)->id : 0;
     return true;
 }
 
@@ -36,8 +36,13 @@ uint64_t vm_quiet_deadline(const struct vm *vm)
     return first;
 }
 
-/* A whole line, or part of one that nothing followed. */
-static bool output_ready(struct vm *vm, bool idle)
+void vm_end_run(struct vm *vm, enum vmk_exit_reason reason)
+{
+    if (!vm->exit->reason)
+        stop_for(vm, reason);
+}
+
+bool vm_output_ready(struct vm *vm, bool idle)
 {
     for (unsigned ch = 0; ch < VMK_CHANNELS; ch++) {
         const struct output *o = &vm->board->out[ch];
@@ -61,7 +66,7 @@ bool vm_should_stop(struct vm *vm)
     }
     if (vm->board->request)
         return stop_for(vm, VMK_EXIT_REQUEST);
-    if (output_ready(vm, false))
+    if (vm_output_ready(vm, false))
         return stop_for(vm, VMK_EXIT_OUTPUT);
     if (vm->run.watch_frames & atomic_load(&vm->board->frames_out))
         return stop_for(vm, VMK_EXIT_FRAME);
@@ -96,7 +101,7 @@ static void serve_init(struct vcpu *v)
     }
 }
 
-static bool runnable(struct vcpu *v)
+bool vm_runnable(struct vcpu *v)
 {
     unsigned req = atomic_load(&v->request);
     if (req & REQ_NMI) {
@@ -114,7 +119,7 @@ static struct vcpu *next_runnable(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++) {
         unsigned id = (vm->next + i) % vm->cpus;
-        if (runnable(vm->vcpu[id])) {
+        if (vm_runnable(vm->vcpu[id])) {
             vm->next = (id + 1) % vm->cpus;
             return vm->vcpu[id];
         }
@@ -182,7 +187,7 @@ static void wait_outside(struct vm *vm, uint64_t until)
     clock_skip_to(&vm->board->clock, until < now + waited ? until : now + waited);
 }
 
-static bool all_dead(const struct vm *vm)
+bool vm_all_dead(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->cpus; i++)
         if (vm->vcpu[i]->state == VCPU_HALTED && vm->vcpu[i]->guest->rflags & FLAG_IF)
@@ -196,9 +201,9 @@ static void idle(struct vm *vm)
     struct board *b = vm->board;
     uint64_t until = b->deadline < vm->run.until_time ? b->deadline : vm->run.until_time;
     bool real = b->clock.mode == CLOCK_REAL;
-    if (output_ready(vm, true))
+    if (vm_output_ready(vm, true))
         stop_for(vm, VMK_EXIT_OUTPUT);
-    else if (all_dead(vm))
+    else if (vm_all_dead(vm))
         stop_for(vm, VMK_EXIT_HALTED);
     else if (b->deadline == UINT64_MAX && (vm->run.until_time == UINT64_MAX || !real) &&
              !(real && vm->run.wait_for_input) && !b->outside)
@@ -212,12 +217,8 @@ static void idle(struct vm *vm)
     board_run_due(b);
 }
 
-int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
+static int run_by_turns(struct vm *vm)
 {
-    memset(out, 0, sizeof(*out));
-    vm->run = *run;
-    vm->exit = out;
-    clock_resume(&vm->board->clock);
     board_run_due(vm->board);
     while (!vm_should_stop(vm)) {
         struct vcpu *v = next_runnable(vm);
@@ -226,8 +227,18 @@ int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
         else
             idle(vm);
     }
+    return VMK_OK;
+}
+
+int vm_run(struct vm *vm, const struct vmk_run *run, struct vmk_exit *out)
+{
+    memset(out, 0, sizeof(*out));
+    vm->run = *run;
+    vm->exit = out;
+    clock_resume(&vm->board->clock);
+    int rc = vm->parallel ? threads_run(vm) : run_by_turns(vm);
     vm->exit = NULL;
-    return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : VMK_OK;
+    return out->reason == VMK_EXIT_ERROR ? VMK_EENGINE : rc;
 }
 
 uint64_t vm_next_event(struct vm *vm)
@@ -246,4 +257,6 @@ uint64_t vm_next_event(struct vm *vm)
 void vm_stop(struct vm *vm)
 {
     atomic_store(&vm->stop, true);
+    if (vm->parallel)
+        threads_alert(vm);
 }

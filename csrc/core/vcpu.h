@@ -1,4 +1,4 @@
-/* One virtual CPU. Its guest state is touched only on its own turn; others set a request and kick it.
+/* One virtual CPU. Its guest state is touched only on its own turn or thread; others set a request.
  *
  * Everything found from a helper's argument hangs on this struct, never on a file-scope variable. The two
  * words that count its instructions, left and limit, are in the register file itself
@@ -6,6 +6,7 @@
 #ifndef VMK_CORE_VCPU_H
 #define VMK_CORE_VCPU_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,9 @@ struct vcpu_stats {
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
 };
 
+/* One instruction with the world stopped (engine/alone.c). */
+enum alone { NOT_ALONE, ALONE_NEXT, ALONE_NOW };
+
 struct vcpu {
     atomic_uint request;        /* bits of enum vcpu_request */
     unsigned id;
@@ -55,12 +59,26 @@ struct vcpu {
     void *memory_region, *mmio_region;
     struct engine_tlb *tlb;
     struct jump_table *jumps;
+    struct trace *trace;        /* where its events go: the board's by turns, its own with a thread */
     enum vcpu_state state;
     uint8_t sipi_vector;
     uint64_t turn_end;          /* icount at which this turn ends */
     bool turn_kept;             /* the last run was cut in the middle of this turn */
     bool nmi_pending;
     bool triple_fault;
+
+    /* With a thread of its own (core/threads.c, core/world.h). */
+    bool parallel;
+    bool asleep;                /* under the board lock: waits for `wake` */
+    uint8_t alone;              /* enum alone */
+    unsigned pauses;            /* PAUSE instructions executed */
+    unsigned parks;             /* how often others may have changed this engine's tables under it */
+    unsigned sections_seen;     /* world.sections when it parked */
+    unsigned block_parks;       /* `parks` when the translation under way began */
+    _Atomic uint64_t retired;   /* instructions, for others to read: as of its last safe point */
+    uint64_t round;             /* the run it took part in last */
+    pthread_t thread;
+    pthread_cond_t wake;
 
     /* Where a fault was raised, so that the instructions of its block that did not run are taken back from
      * icount. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
@@ -18,8 +19,17 @@ static void request_of(struct vm *vm, unsigned cpu, unsigned bit)
 {
     if (cpu >= vm->cpus)
         return;
-    atomic_fetch_or(&vm->vcpu[cpu]->request, bit);
-    engine_kick(vm->vcpu[cpu]);
+    struct vcpu *v = vm->vcpu[cpu];
+    atomic_fetch_or(&v->request, bit);
+    if (!vm->parallel || v == vm->world.holder)
+        engine_kick(v);
+    if (v->asleep)
+        pthread_cond_signal(&v->wake);
+}
+
+struct vcpu *vm_caller(struct vm *vm)
+{
+    return vm->parallel ? vm->world.holder : vm->current;
 }
 
 static void op_kick(void *ctx, unsigned cpu) { request_of(ctx, cpu, REQ_INTERRUPT); }
@@ -41,7 +51,9 @@ static void op_sipi(void *ctx, unsigned cpu, uint8_t vector)
 static void op_deadline(void *ctx)
 {
     struct vm *vm = ctx;
-    if (vm->current)
+    if (vm->parallel && vm->board->deadline < vm->threads.wake_time)
+        threads_alert(vm);
+    else if (vm->current)
         cpu_set_limit(vm->current);
 }
 
@@ -50,25 +62,48 @@ static void op_request(void *ctx)
     struct vm *vm = ctx;
     if (vm->current)
         engine_kick(vm->current);
+    if (!vm->parallel)
+        return;
+    if (vm->world.holder)
+        request_of(vm, vm->world.holder->id, REQ_INTERRUPT);
+    threads_alert(vm);
 }
 
 /* The inbox has raised its flag, which the next safe point sees: another thread may not touch a count that
- * generated code is counting down. */
-static void op_wake(void *ctx) { (void)ctx; }
+ * generated code is counting down. With threads it is the caller of vm_run who looks. */
+static void op_wake(void *ctx)
+{
+    struct vm *vm = ctx;
+    if (vm->parallel)
+        threads_alert(vm);
+}
 
 static void op_memory_changed(void *ctx)
 {
     struct vm *vm = ctx;
+    world_stop(vm, vm_caller(vm));
     for (unsigned i = 0; i < vm->cpus; i++)
         engine_flush_tlb(vm->vcpu[i]);
+    world_start(vm, vm_caller(vm));
 }
 
 static void op_page_written(void *ctx, uint64_t page)
 {
     struct vm *vm = ctx;
     srat_touch(&vm->srat, page);
-    if (vm->srat.code_mask[page])
-        engine_forget_code(vm->vcpu[0], page);
+    if (!srat_code(&vm->srat, page))
+        return;
+    world_stop(vm, vm_caller(vm));
+    engine_forget_code(vm->vcpu[0], page);
+    world_start(vm, vm_caller(vm));
+}
+
+/* Meanwhile another CPU may have translated what was there before. */
+static void op_page_changed(void *ctx, uint64_t page)
+{
+    struct vm *vm = ctx;
+    if (vm->parallel)
+        op_page_written(ctx, page);
 }
 
 static const struct board_cpu_ops cpu_ops = {
@@ -81,6 +116,7 @@ static const struct board_cpu_ops cpu_ops = {
     .wake = op_wake,
     .memory_changed = op_memory_changed,
     .page_written = op_page_written,
+    .page_changed = op_page_changed,
 };
 
 static int add_vcpu(struct vm *vm, unsigned id, char *err, size_t errlen)
@@ -93,8 +129,16 @@ static int add_vcpu(struct vm *vm, unsigned id, char *err, size_t errlen)
     v->id = id;
     v->vm = vm;
     v->board = vm->board;
+    v->parallel = vm->parallel;
+    v->trace = vm->parallel ? calloc(1, sizeof(*v->trace)) : &vm->board->trace;
+    pthread_cond_init(&v->wake, NULL);
     vm->vcpu[id] = v;
     vm->cpus = id + 1;
+    if (!v->trace) {
+        snprintf(err, errlen, "no memory for the trace of vCPU %u", id);
+        return VMK_ENOMEM;
+    }
+    v->trace->mask = vm->board->trace.mask;
     return engine_create(v, err, errlen);
 }
 
@@ -112,6 +156,12 @@ static int build(struct vm *vm, const struct vmk_config *cfg, char *err, size_t 
         snprintf(err, errlen, "there is no CPU model number %u", cfg->cpu_model);
         return VMK_EINVAL;
     }
+    if (cfg->smp > VMK_SMP_THREADS || (cfg->smp == VMK_SMP_THREADS && cfg->time_mode != VMK_TIME_REAL)) {
+        snprintf(err, errlen, "a thread per CPU needs real time: only turns are the same in every run");
+        return VMK_EINVAL;
+    }
+    vm->parallel = cfg->smp == VMK_SMP_THREADS;
+    vm->crowded = vm->parallel && cfg->cpus > sysconf(_SC_NPROCESSORS_ONLN);
     if (!(vm->board = board_create(cfg, err, errlen)))
         return VMK_EINVAL;
     vm->sbe = sbe_create(&sbe);
@@ -138,6 +188,8 @@ struct vm *vm_create(const struct vmk_config *cfg, char *err, size_t errlen)
         return NULL;
     }
     vm->run.until_time = vm->run.until_instructions = UINT64_MAX;
+    world_init(&vm->world);
+    threads_init(vm);
     if (build(vm, cfg, err, errlen) == VMK_OK)
         return vm;
     vm_destroy(vm);
@@ -148,12 +200,19 @@ void vm_destroy(struct vm *vm)
 {
     if (!vm)
         return;
+    threads_destroy(vm);
     if (vm->board)
         board_shut(vm->board);
     for (unsigned i = 0; i < vm->cpus; i++) {
-        engine_destroy(vm->vcpu[i]);
-        free(vm->vcpu[i]);
+        struct vcpu *v = vm->vcpu[i];
+        engine_destroy(v);
+        pthread_cond_destroy(&v->wake);
+        if (vm->parallel)
+            free(v->trace);
+        free(v);
     }
+    free(vm->merged);
+    world_destroy(&vm->world);
     if (vm->board) {
         vm->cpus = 0;
         board_destroy(vm->board);
@@ -185,6 +244,6 @@ uint64_t vm_instructions(const struct vm *vm)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < vm->cpus; i++)
-        total += guest_icount(vm->vcpu[i]->guest);
+        total += vm->parallel ? atomic_load(&vm->vcpu[i]->retired) : guest_icount(vm->vcpu[i]->guest);
     return total;
 }

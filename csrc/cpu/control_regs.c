@@ -2,7 +2,7 @@
  *
  * Follows the Intel SDM volume 3, 2.5 and the MOV-to-CR pages of volume 2: reserved bits, impossible
  * combinations and long-mode rules are #GP(0). CR8 is the local APIC's task priority. */
-#include "core/vcpu.h"
+#include "core/vm.h"
 #include "cpu/cpu.h"
 #include "cpu/cpuid.h"
 #include "dev/lapic.h"
@@ -44,6 +44,13 @@ static bool cr3_ok(const struct guest *g, uint64_t value)
     return !(g->hflags & HF_LMA) || !(value >> 40);
 }
 
+static void set_tpr(struct vcpu *v, unsigned value)
+{
+    vm_lock(v);
+    lapic_set_tpr(v->board->irq.lapic[v->id], value);
+    vm_unlock(v);
+}
+
 void cpu_write_cr(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra)
 {
     struct guest *g = v->guest;
@@ -69,7 +76,7 @@ void cpu_write_cr(struct vcpu *v, unsigned reg, uint64_t value, uintptr_t ra)
         break;
     case 8:
         if ((ok = !(value & ~15ull)))
-            lapic_set_tpr(v->board->irq.lapic[v->id], (unsigned)value);
+            set_tpr(v, (unsigned)value);
         break;
     }
     if (!ok)

@@ -24,6 +24,7 @@ bool cpu_safe_point(struct vcpu *v);     /* true: leave the block for the engine
 bool cpu_take_interrupt(
     struct vcpu *v); /* in the engine's interrupt window: deliver one, or say there is none */
 void cpu_set_limit(struct vcpu *v);      /* when the next safe point is due */
+void cpu_poll(struct vcpu *v);           /* with threads, in what takes long: is it due now? */
 bool cpu_wakes(struct vcpu *v);          /* a halted vCPU has a reason to go on */
 void cpu_exception(struct vcpu *v, unsigned vector);
 void cpu_hlt(struct vcpu *v, unsigned length, uintptr_t ra);

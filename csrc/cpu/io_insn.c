@@ -2,7 +2,7 @@
  *
  * Follows the Intel SDM volume 1, 19.5: above IOPL (and always in virtual-8086 mode) the I/O bitmap of a
  * 32/64-bit TSS decides. */
-#include "core/vcpu.h"
+#include "core/vm.h"
 #include "cpu/backdoor.h"
 #include "cpu/cost.h"
 #include "cpu/cpu.h"
@@ -42,7 +42,10 @@ uint32_t cpu_port_read(struct vcpu *v, uint32_t port, unsigned size, uintptr_t r
     check_permission(v, port, size, ra);
     v->stats.trap[SBE_CLASS_IO]++;
     cost(v, COST_PORT);
-    return bus_port_read(v->board, (uint16_t)port, size);
+    vm_lock(v);
+    uint32_t value = bus_port_read(v->board, (uint16_t)port, size);
+    vm_unlock(v);
+    return value;
 }
 
 void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value, uintptr_t ra)
@@ -51,5 +54,7 @@ void cpu_port_write(struct vcpu *v, uint32_t port, unsigned size, uint32_t value
     check_permission(v, port, size, ra);
     v->stats.trap[SBE_CLASS_IO]++;
     cost(v, COST_PORT);
+    vm_lock(v);
     bus_port_write(v->board, (uint16_t)port, size, value);
+    vm_unlock(v);
 }

@@ -41,7 +41,10 @@ static bool rd_adjust(struct vcpu *v, uint32_t i, uint64_t *x)
 static bool rd_zero(struct vcpu *v, uint32_t i, uint64_t *x) { (void)v, (void)i; *x = 0; return true; }
 static bool rd_apic(struct vcpu *v, uint32_t i, uint64_t *x)
 {
-    return !lapic_msr_read(v->board->irq.lapic[v->id], i, x);
+    vm_lock(v);
+    int rc = lapic_msr_read(v->board->irq.lapic[v->id], i, x);
+    vm_unlock(v);
+    return !rc;
 }
 static bool rd_arch(struct vcpu *v, uint32_t i, uint64_t *x)
 {
@@ -115,7 +118,9 @@ static bool wr_mtrr_var(struct vcpu *v, uint32_t i, uint64_t x)
 static bool set_tsc_offset(struct vcpu *v, uint64_t offset)
 {
     v->tsc_offset = (int64_t)offset;
+    vm_lock(v);
     lapic_set_tsc_offset(v->board->irq.lapic[v->id], v->tsc_offset);
+    vm_unlock(v);
     return true;
 }
 
@@ -129,7 +134,10 @@ static bool wr_ignore(struct vcpu *v, uint32_t i, uint64_t x) { (void)v, (void)i
 static bool wr_command(struct vcpu *v, uint32_t i, uint64_t x) { (void)v, (void)i; return x <= 1; }
 static bool wr_apic(struct vcpu *v, uint32_t i, uint64_t x)
 {
-    return !lapic_msr_write(v->board->irq.lapic[v->id], i, x);
+    vm_lock(v);
+    int rc = lapic_msr_write(v->board->irq.lapic[v->id], i, x);
+    vm_unlock(v);
+    return !rc;
 }
 static bool wr_microcode(struct vcpu *v, uint32_t i, uint64_t x) { (void)i; v->microcode = x; return true; }
 
@@ -289,7 +297,7 @@ bool msr_write(struct vcpu *v, uint32_t index, uint64_t value)
 static void note(struct vcpu *v, uint32_t index, uint64_t value, bool write, bool ok)
 {
     v->stats.trap[SBE_CLASS_MSR]++;
-    board_trace(v->board, VMK_TRACE_MSR, v->id, index, value,
+    board_trace_to(v->trace, v->board, VMK_TRACE_MSR, v->id, index, value,
                 (write ? 1 : 0) | (ok ? 0 : 2));
 }
 

@@ -190,12 +190,13 @@ static void run_handler(struct trap *t)
 
 void cpu_trap(struct vcpu *v, uint32_t index, uintptr_t ra, enum trap_form form)
 {
-    const struct sbe_site *site = sbe_enter(v->vm->sites, index);
+    const struct sbe_site *site =
+        v->parallel ? sbe_enter_shared(v->vm->sites, index) : sbe_enter(v->vm->sites, index);
     struct trap t = {
         .v = v, .g = v->guest, .site = site, .op = &site->op, .ra = ra, .flags_before = v->guest->rflags};
     t.next_rip = site->pc - v->guest->seg[SEG_CS].base + site->len;
     v->stats.monitor_entries++;
-    board_trace(v->board, VMK_TRACE_TRAP, v->id, site->pc, index, site->cls);
+    board_trace_to(v->trace, v->board, VMK_TRACE_TRAP, v->id, site->pc, index, site->cls);
     if (site->op.flags & (SBE_OP_LOCK | SBE_OP_UD) || !handlers[site->insn].run)
         trap_ud(&t);
     if (handlers[site->insn].privileged && guest_cpl(v->guest))

@@ -52,6 +52,14 @@ static const uint8_t entries[VMI_ENTRIES][16] = {
     [VMI_PAUSE] = {0xf3, 0x90, 0xc3},                /* pause */
 };
 
+static bool write_page(struct vcpu *v, uint64_t gpa, const uint8_t *page)
+{
+    vm_lock(v);
+    int rc = ram_write(v->board, gpa, page, PAGE_SIZE);
+    vm_unlock(v);
+    return rc == VMK_OK;
+}
+
 bool vmi_set_page(struct vcpu *v, uint64_t value)
 {
     uint8_t page[PAGE_SIZE];
@@ -61,7 +69,7 @@ bool vmi_set_page(struct vcpu *v, uint64_t value)
     memset(page, 0xcc, sizeof(page)); /* INT3 where there is no entry */
     for (unsigned i = 0; i < VMI_ENTRIES; i++)
         memcpy(page + i * VMI_ENTRY_BYTES, entries[i], sizeof(entries[i]));
-    if (value && ram_write(v->board, gpa, page, sizeof(page)) != VMK_OK)
+    if (value && !write_page(v, gpa, page))
         return false;
     v->vmi_page = value;
     return true;

@@ -3,7 +3,8 @@
  * Follows MPI 1.2, chapter 6. A command in flight has a slot in the saved state (its frame, as it was
  * fetched, and how far it is) and a task on the host's side, which a restore makes anew from the slot. A
  * command ends exactly once: with a context reply if all went as asked, else with an address reply; one
- * that a reset took away ends silently. */
+ * that a reset took away ends silently. A restored read reads again: it may find what a write handed in
+ * after it has written meanwhile, which SCSI leaves open for commands that are in flight together. */
 #include <stdlib.h>
 #include <string.h>
 

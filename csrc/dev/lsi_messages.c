@@ -120,11 +120,13 @@ static unsigned event_ack(struct dev *d, const uint8_t *request, uint8_t *reply)
     return 20;
 }
 
+/* A host without a free frame misses the event and looks for itself when it scans: no reason for a fault. */
 void lsi_event(struct dev *d, uint32_t event, const uint8_t *data, unsigned bytes)
 {
     struct lsi *s = lsi_of(d);
     uint8_t reply[LSI_REPLY_BYTES] = {0}, request[16] = {0};
-    if (!s->events_on || s->ioc_state != IOC_OPERATIONAL || 0x1c + bytes > sizeof(reply))
+    if (!s->events_on || s->ioc_state != IOC_OPERATIONAL || !s->free_frames.count ||
+        0x1c + bytes > sizeof(reply))
         return;
     request[FUNCTION] = FN_EVENT_NOTIFICATION;
     put32(request + 0x08, s->event_context);

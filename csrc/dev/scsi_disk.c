@@ -12,6 +12,7 @@
 #define FUA 0x08
 #define MAX_WRITE_SAME 65536u  /* blocks; VPD page B0 says so */
 #define MAX_UNMAP 256u         /* descriptors; there too */
+#define MAX_UNMAP_BLOCKS 0x400000u
 #define PATTERN_BYTES (1u << 20)
 
 static bool protection_asked(const struct scsi_cmd *cmd)
@@ -242,14 +243,18 @@ static const uint8_t *unmap_descriptor(const struct scsi_cmd *cmd, uint32_t coun
 
 static bool unmap_valid(struct scsi_cmd *cmd, uint32_t count)
 {
+    uint64_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint64_t lba = be64(cmd->data + 8 + 16 * i), n = be32(cmd->data + 8 + 16 * i + 8);
         if (lba > cmd->unit->blocks || n > cmd->unit->blocks - lba) {
             scsi_check(cmd, SENSE_LBA_RANGE);
             return false;
         }
+        total += n;
     }
-    return true;
+    if (total > MAX_UNMAP_BLOCKS)
+        scsi_check(cmd, SENSE_PARAMETER);
+    return total <= MAX_UNMAP_BLOCKS;
 }
 
 static void unmap(struct scsi_cmd *cmd)

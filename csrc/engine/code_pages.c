@@ -9,6 +9,7 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "engine/alone.h"
 #include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
@@ -32,15 +33,17 @@ void code_mark(struct vcpu *v, uint64_t page)
 {
     struct srat *s = &v->vm->srat;
     uint64_t bit = 1ull << v->id;
-    if (s->code_mask[page] & bit)
+    if (srat_code(s, page) & bit)
         return;
-    s->code_mask[page] |= bit;
-    s->flags[page] |= SRAT_CODE;
-    if (!(s->flags[page] & SRAT_WRITABLE))
+    __atomic_fetch_or(&s->code_mask[page], bit, __ATOMIC_SEQ_CST);
+    if (!srat_is(s, page, SRAT_WRITABLE))
         return;
+    world_stop(v->vm, v);
     for (unsigned i = 0; i < v->vm->cpus; i++)
         tlb_protect_page(v->vm->vcpu[i], page);
-    s->flags[page] &= (uint8_t)~SRAT_WRITABLE;
+    srat_clear(s, page, SRAT_WRITABLE);
+    s->code_mask[page] |= bit; /* somebody may have been faster in stopping the world */
+    world_start(v->vm, v);
 }
 
 static bool block_in_page(struct vcpu *v, uint64_t page, uintptr_t ra)
@@ -57,9 +60,31 @@ bool code_written(struct vcpu *v, uint64_t page, uintptr_t ra)
     bool trap = s->code_mask[page] & own && block_in_page(v, page, ra);
     invalidate_mask(v->vm, page, trap ? s->code_mask[page] & ~own : s->code_mask[page]);
     s->code_mask[page] = trap ? own : 0;
-    if (!trap)
-        s->flags[page] &= (uint8_t)~SRAT_CODE;
     return trap;
+}
+
+bool code_written_parallel(struct vcpu *v, uint64_t page, uintptr_t ra)
+{
+    struct srat *s = &v->vm->srat;
+    uint64_t own = 1ull << v->id, mask;
+    if (v->alone)
+        return s->code_mask[page] && code_written(v, page, ra);
+    for (;;) {
+        srat_set(s, page, SRAT_WRITABLE);
+        mask = srat_code(s, page);
+        if (!mask)
+            return false;
+        if (mask & own && block_in_page(v, page, ra))
+            alone_begin(v, ra);
+        if (mask == own) {
+            invalidate(v, page);
+            __atomic_fetch_and(&s->code_mask[page], ~own, __ATOMIC_SEQ_CST);
+            continue;
+        }
+        world_stop(v->vm, v);
+        code_forget(v, page);
+        world_start(v->vm, v);
+    }
 }
 
 void code_forget(struct vcpu *v, uint64_t page)
@@ -67,7 +92,6 @@ void code_forget(struct vcpu *v, uint64_t page)
     struct srat *s = &v->vm->srat;
     invalidate_mask(v->vm, page, s->code_mask[page]);
     s->code_mask[page] = 0;
-    s->flags[page] &= (uint8_t)~SRAT_CODE;
 }
 
 /* The engine looks for blocks under a store that trapped: only our deliberately trapping entries get here. */
@@ -79,9 +103,13 @@ void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint
                                                 uintptr_t ra)
 {
     struct vcpu *v = UC_OWNER(uc);
+    if (v->parallel && !v->alone && ra) /* 0: an event is being delivered, and cannot start again */
+        alone_begin(v, ra);
+    world_stop(v->vm, v);
     uint64_t page = start >> PAGE_SHIFT, others = v->vm->srat.code_mask[page] & ~(1ull << v->id);
     invalidate_mask(v->vm, page, others);
     v->vm->srat.code_mask[page] &= ~others;
+    world_start(v->vm, v);
     v->smc_caller = ra;
     jump_blocks_dropped(v);
     __real_tb_invalidate_phys_page_fast_x86_64(uc, pages, start, len, ra);

@@ -14,6 +14,10 @@ void code_mark(struct vcpu *v, uint64_t page);
  * go on trapping, because the storing block itself lies in the page. */
 bool code_written(struct vcpu *v, uint64_t page, uintptr_t ra);
 
+/* The same where other vCPUs run meanwhile. False: the page holds no code, and who translates from it stops
+ * the world before reading it. */
+bool code_written_parallel(struct vcpu *v, uint64_t page, uintptr_t ra);
+
 /* A host-side write is about to change the page. */
 void code_forget(struct vcpu *v, uint64_t page);
 

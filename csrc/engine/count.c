@@ -86,16 +86,14 @@ bool count_rewrite(uint8_t *code)
 }
 
 /* `left` went below zero. */
-void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t unused)
+void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t instructions)
 {
     struct vcpu *v = p;
     struct guest *g = v->guest;
-    const struct tb *tb = tcg_tb_lookup_x86_64(v->tcg, CALLER);
-    (void)unused;
-    g->left += tb->icount;
+    g->left += instructions;
     if (g->left <= 0 && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
-    g->left -= tb->icount;
+    g->left -= instructions;
 }
 
 static int64_t read_sleb128(const uint8_t **p)

@@ -14,6 +14,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "cpu/cpu.h"
+#include "engine/alone.h"
 #include "engine/code_pages.h"
 #include "engine/count.h"
 #include "engine/jump.h"
@@ -45,6 +46,7 @@ static void on_exception(uc_engine *uc, uint32_t vector, void *user)
     struct vcpu *v = user;
     (void)uc;
     v->translating = false;
+    alone_end(v);
     uncount_fault(v);
     cpu_exception(v, vector);
     /* The engine has put rip behind an INT already, where a fault while delivering it would find it. */
@@ -171,6 +173,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 {
     v->stats.entries++;
     uc_err e = uc_emu_start(v->uc, v->guest->rip, 0, 0, 0);
+    alone_end(v);
     if (v->triple_fault)
         return ENGINE_TRIPLE_FAULT;
     if (e) {

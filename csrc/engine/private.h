@@ -38,6 +38,12 @@
 #define CPU_CFLAGS_NEXT_TB(cpu) AT_OFFSET(cpu, 24, uint32_t)
 #define JMP_CACHE_ENTRIES 4096
 
+/* Flags of a block. TB_PARALLEL: host atomics; the engine looks blocks up without it, so it is set only while
+ * one is translated. TB_ALONE: one instruction, and a bit nobody else uses (CF_LAST_IO) that keeps such
+ * blocks apart. */
+#define TB_PARALLEL 0x00080000u
+#define TB_ALONE 0x00008001u
+
 #define CLASS_TLB_FILL(cc) AT_OFFSET(cc, 72, tlb_fill_fn *)
 #define CLASS_EXEC_INTERRUPT(cc) AT_OFFSET(cc, 144, exec_interrupt_fn *)
 
@@ -48,6 +54,7 @@
 #define TCG_EPILOGUE(ctx) AT_OFFSET(ctx, 152, void *)
 #define TCG_TB_FLUSH_COUNT(ctx) AT_OFFSET(ctx, 39096 + 24, uint32_t)
 
+#define TCG_TB_CFLAGS(ctx) AT_OFFSET(ctx, 100, uint32_t)
 #define TCG_ENV(ctx) AT_OFFSET(ctx, 39152, void *)
 #define TCG_OP_CODE(op) AT_OFFSET(op, 0, uint8_t)
 #define TCG_OP_NEXT(op) AT_OFFSET(op, 8, void *)

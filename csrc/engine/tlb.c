@@ -149,14 +149,18 @@ static uint64_t write_tag(struct vcpu *v, uint64_t va, uint64_t page, const stru
         return EMPTY;
     if (access == ACCESS_STORE) {
         srat_touch(s, page);
+        bool trap = v->parallel ? code_written_parallel(v, page, ra)
+                                : s->code_mask[page] && code_written(v, page, ra);
         /* NOTDIRTY alone would be lifted by the engine after the first store; it does not recognise the pair.
          */
-        if (s->code_mask[page] && code_written(v, page, ra))
+        if (trap)
             return (va & PAGE_MASK) | TLB_NOTDIRTY | TLB_WATCHPOINT;
-    } else if (!w->dirty || !(s->flags[page] & SRAT_DIRTY) || s->code_mask[page]) {
+    } else if (!w->dirty || !srat_is(s, page, SRAT_DIRTY) || srat_code(s, page)) {
         return EMPTY;
     }
-    s->flags[page] |= SRAT_WRITABLE;
+    srat_set(s, page, SRAT_WRITABLE);
+    if (v->parallel && access != ACCESS_STORE && srat_code(s, page))
+        return EMPTY; /* marked meanwhile: whoever did may have missed the flag */
     return va & PAGE_MASK;
 }
 
@@ -222,8 +226,10 @@ bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe
 {
     struct vcpu *v = UC_OWNER(CPU_UC(cpu));
     struct walk w;
-    (void)size;
+    unsigned parks = v->parks;
     v->stats.tlb_fills++;
+    if (v->parallel)
+        cpu_poll(v);
     if (!walk_pages(v, va, access, mode, &w)) {
         if (!probe)
             raise_walk_fault(v, va, &w, access, ra);
@@ -243,7 +249,10 @@ bool tlb_fill(void *cpu, uint64_t va, int size, int access, int mode, bool probe
     }
     if (target != offset)
         w.prot &= ~PROT_W;
-    fill_memory(v, va, offset, &w, mode, write_tag(v, va, offset >> PAGE_SHIFT, &w, access, ra));
+    uint64_t write = write_tag(v, va, offset >> PAGE_SHIFT, &w, access, ra);
+    if (v->parks != parks) /* what was looked up may have changed under us */
+        return tlb_fill(cpu, va, size, access, mode, probe, ra);
+    fill_memory(v, va, offset, &w, mode, write);
     return true;
 }
 

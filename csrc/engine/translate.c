@@ -10,6 +10,7 @@
 
 #include "core/vcpu.h"
 #include "core/vm.h"
+#include "engine/code_pages.h"
 #include "engine/count.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
@@ -58,6 +59,17 @@ static void stop_before(struct vcpu *v, uint64_t page)
     engine_resume_at(v);
 }
 
+/* Once marked, no other vCPU changes the page without dropping its blocks. A translation that was parked
+ * starts again: bytes it has read may have changed before its block was there to be dropped. */
+static void mark_before_reading(struct vcpu *v, const uint8_t *host)
+{
+    code_mark(v, (uint64_t)(host - v->board->ram.host) >> PAGE_SHIFT);
+    if (v->parks == v->block_parks)
+        return;
+    v->translating = false;
+    engine_resume_at(v);
+}
+
 /* The byte at a linear address of the block, through the two pages a block may touch. May raise the guest's
  * #PF, as the translator's own fetch of that byte would. */
 static const uint8_t *code_at(struct vcpu *v, uint64_t va)
@@ -68,10 +80,19 @@ static const uint8_t *code_at(struct vcpu *v, uint64_t va)
         if (n)
             stop_before(v, va & PAGE_MASK);
         get_page_addr_code_hostp_x86_64(v->guest, va & PAGE_MASK, &host);
+        if (v->parallel)
+            mark_before_reading(v, host);
         v->code_page[n] = va & PAGE_MASK;
         v->code_host[n] = host;
     }
     return v->code_host[n] + (va & ~PAGE_MASK);
+}
+
+/* The safe point runs before the block being translated does, and looks at more than the limit. */
+static void look_before_block(struct vcpu *v)
+{
+    atomic_fetch_or(&v->request, REQ_INTERRUPT);
+    engine_kick(v);
 }
 
 /* The scanner failed (no memory, too many sites): nothing may execute unscanned, so the run ends before this
@@ -81,7 +102,19 @@ static void give_up(struct vcpu *v)
     v->scan.n = 0;
     v->scan.end = UINT64_MAX;
     v->vm->sbe_failed = true;
-    engine_kick(v);
+    look_before_block(v);
+}
+
+static void lock_scanner(struct vcpu *v)
+{
+    if (v->parallel)
+        pthread_mutex_lock(&v->vm->scan_lock);
+}
+
+static void unlock_scanner(struct vcpu *v)
+{
+    if (v->parallel)
+        pthread_mutex_unlock(&v->vm->scan_lock);
 }
 
 /* Scan on, so that `va` is settled. An instruction that crosses into the second page is scanned from a copy
@@ -102,7 +135,10 @@ static void scan_on(struct vcpu *v, uint64_t va)
             room += PAGE_SIZE;
         }
     }
-    if (sbe_scan_more(v->vm->sbe, from, room, s) < 0)
+    lock_scanner(v);
+    int rc = sbe_scan_more(v->vm->sbe, from, room, s);
+    unlock_scanner(v);
+    if (rc < 0)
         give_up(v);
     else if (s->end <= va && s->end == before)
         s->end = va + 1; /* undecodable: the engine raises #UD there from the original bytes */
@@ -170,9 +206,14 @@ static void begin_block(struct vcpu *v, const struct tb *tb)
     v->patch = NULL;
     v->next_patch = 0;
     v->stats.blocks++;
+    v->block_parks = v->parks;
     const uint8_t *code = code_at(v, tb->pc);
     v->scan.adaptive = on_call_page(v);
-    if (sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan) < 0)
+    lock_scanner(v);
+    int rc =
+        sbe_scan(v->vm->sbe, block_mode(tb->flags), tb->flags & HF_CPL, tb->pc, code, room, &v->scan);
+    unlock_scanner(v);
+    if (rc < 0)
         give_up(v);
 }
 
@@ -186,13 +227,14 @@ static void *constant32(void *ctx, uint32_t value)
 struct check_call {
     void *ctx;
     struct vcpu *v;
+    unsigned instructions;
 };
 
 static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
     void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
-                     constant32(c->ctx, 0)};
+                     constant32(c->ctx, c->instructions)};
     __real_tcg_gen_callN_x86_64(c->ctx, (void *)__wrap_helper_check_exit_request_x86_64, NULL, 2, args);
 }
 
@@ -204,9 +246,13 @@ void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
     v->translating = true;
     v->count.slow = NULL;
     v->block = tb;
+    uint32_t flags = tb->cflags;
+    if (v->parallel && (flags & TB_ALONE) != TB_ALONE)
+        tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags | TB_PARALLEL;
     __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
+    tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags;
     v->translating = false;
-    struct check_call call = {v->tcg, v};
+    struct check_call call = {v->tcg, v, tb->icount};
     if (v->count.slow)
         count_finish(&v->count, v->tcg, tb->icount, call_safe_point, &call);
 }
@@ -217,7 +263,7 @@ int __wrap_tcg_gen_code_x86_64(void *ctx, struct tb *tb)
     int size = __real_tcg_gen_code_x86_64(ctx, tb);
     if (size > 0 && (!v->count.slow || !count_rewrite(tb->code))) {
         v->vm->count_failed = true; /* nothing may run uncounted: the block has a check, so it ends here */
-        engine_kick(v);
+        look_before_block(v);
     }
     return size;
 }

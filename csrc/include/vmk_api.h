@@ -28,6 +28,9 @@ enum vmk_request { VMK_REQ_NONE = 0, VMK_REQ_RESET = 1, VMK_REQ_POWEROFF = 2, VM
 
 enum vmk_time { VMK_TIME_VIRTUAL = 0, VMK_TIME_REAL = 1, VMK_TIME_MANUAL = 2 };
 
+/* Several CPUs: by turns on one host thread, or a thread each (real time only). */
+enum vmk_smp { VMK_SMP_TURNS = 0, VMK_SMP_THREADS = 1 };
+
 enum vmk_trace_kind {
     VMK_TRACE_TRAP = 0,       /* a: rip, b: site, c: class */
     VMK_TRACE_EXCEPTION = 1,  /* a: rip, b: vector, c: error code */
@@ -69,6 +72,7 @@ struct vmk_config {
     uint32_t msr_ignore;      /* unknown MSRs read as zero instead of #GP */
     uint32_t debug_exit_port; /* 0 = none */
     uint32_t trace_mask;      /* bit per enum vmk_trace_kind */
+    uint32_t smp;             /* enum vmk_smp */
     uint32_t nics;            /* 0 to 8 */
     struct vmk_nic_config nic[8];
     uint32_t scsi_adapters;   /* 0 to 4 */

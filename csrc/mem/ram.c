@@ -137,6 +137,7 @@ int ram_write(struct board *b, uint64_t gpa, const void *buf, size_t len)
         n = chunk(gpa + done, len - done);
         b->cpu->page_written(b->cpu_ctx, offset >> PAGE_SHIFT);
         memcpy(b->ram.host + offset, (const uint8_t *)buf + done, n);
+        b->cpu->page_changed(b->cpu_ctx, offset >> PAGE_SHIFT);
     }
     return VMK_OK;
 }

@@ -32,8 +32,8 @@ void srat_free(struct srat *s)
 
 void srat_touch_slow(struct srat *s, uint64_t page)
 {
-    s->flags[page] |= SRAT_DIRTY;
-    s->dirty[s->ndirty++] = (uint32_t)page;
+    if (!(__atomic_fetch_or(&s->flags[page], SRAT_DIRTY, __ATOMIC_SEQ_CST) & SRAT_DIRTY))
+        s->dirty[__atomic_fetch_add(&s->ndirty, 1, __ATOMIC_SEQ_CST)] = (uint32_t)page;
 }
 
 void srat_summary(const struct srat *s, struct vmk_srat_summary *out)
@@ -44,7 +44,7 @@ void srat_summary(const struct srat *s, struct vmk_srat_summary *out)
     for (uint64_t i = 0; i < s->pages; i++) {
         out->pages[s->purpose[i]]++;
         out->dirty += s->flags[i] & SRAT_DIRTY ? 1 : 0;
-        out->code += s->flags[i] & SRAT_CODE ? 1 : 0;
+        out->code += s->code_mask[i] ? 1 : 0;
         out->pinned += s->flags[i] & SRAT_PINNED ? 1 : 0;
     }
 }

@@ -78,7 +78,7 @@ static int64_t add_site(struct sbe *sbe, const struct sbe_match *match, const st
     site->op = sbe_operand(match, key->bytes);
     sbe_rewrite(sbe, site);
     *find_bucket(sites, key) = number + 1;
-    sites->count++;
+    __atomic_store_n(&sites->count, number + 1, __ATOMIC_RELEASE); /* traps run beside this */
     return number;
 }
 
@@ -92,12 +92,12 @@ int64_t sbe_site_at(struct sbe *sbe, const struct sbe_match *match, const struct
 
 const struct sbe_site *sbe_site(const struct sbe *sbe, uint32_t site)
 {
-    return site < sbe->sites.count ? site_number(&sbe->sites, site) : NULL;
+    return site < sbe_site_count(sbe) ? site_number(&sbe->sites, site) : NULL;
 }
 
 uint32_t sbe_site_count(const struct sbe *sbe)
 {
-    return sbe->sites.count;
+    return __atomic_load_n(&sbe->sites.count, __ATOMIC_ACQUIRE);
 }
 
 struct sbe_site *const *sbe_sites_of(const struct sbe *sbe)

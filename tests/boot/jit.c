@@ -10,7 +10,7 @@
  * returns 0 if R is N. */
 #include <stdint.h>
 
-enum { SYS_WRITE = 1, SYS_OPEN = 2, SYS_MMAP = 9, SYS_EXIT = 60, SYS_FTRUNCATE = 77 };
+enum { SYS_WRITE = 1, SYS_MMAP = 9, SYS_EXIT = 60, SYS_FTRUNCATE = 77, SYS_MEMFD_CREATE = 319 };
 enum {
     READ = 1,
     WRITE = 2,
@@ -18,8 +18,7 @@ enum {
     SHARED = 1,
     PRIVATE = 2,
     ANONYMOUS = 0x20,
-    PAGE = 4096,
-    READ_WRITE_CREATE = 2 | 0100
+    PAGE = 4096
 };
 
 typedef uint32_t (*function)(void);
@@ -92,7 +91,7 @@ static int jit(int dual, const char *mode, uint32_t count)
 {
     long file = -1, writable, executable;
     if (dual) {
-        file = syscall6(SYS_OPEN, (long)"/tmp/jit.code", READ_WRITE_CREATE, 0700, 0, 0, 0);
+        file = syscall6(SYS_MEMFD_CREATE, (long)"jit", 0, 0, 0, 0, 0);
         syscall6(SYS_FTRUNCATE, file, PAGE, 0, 0, 0, 0);
         writable = map(READ | WRITE, SHARED, file);
         executable = map(READ | EXEC, SHARED, file);

@@ -16,7 +16,13 @@ from vmm import Machine
 LONG = os.environ.get("VMM_FUZZ") == "long"
 PROFILES = ("full", "adaptive", "off")
 NAMES = sorted(path.stem for path in (GUESTS / "sbe").glob("*.c"))
-ON_MORE_CPUS = {"cross_cpu_code": 2, "lock_counters": 8 if LONG else 4}
+ON_MORE_CPUS = {
+    "cross_cpu_code": 2,
+    "lock_counters": 8 if LONG else 4,
+    "pte_race": 2,
+    "shared_page": 4,
+    "split_locks": 4,
+}
 ALL_PASSED = 0x10
 DEATHS = {
     "triple_fault": "triple fault",

@@ -15,6 +15,8 @@ from vmm import Machine
 
 ROUNDS = 1000
 JIT_ROUNDS = 50_000
+TMPFS = "mount -t tmpfs tmpfs /tmp\n"
+AT_ONCE = 3
 
 
 def _octal(data: bytes) -> str:
@@ -22,25 +24,24 @@ def _octal(data: bytes) -> str:
     return "".join(f"\\{byte:03o}" for byte in data)
 
 
-def _rewrite_and_run() -> str:
+def _rewrite_and_run(name: str = "program", rounds: int = ROUNDS, jit_rounds: int = JIT_ROUNDS) -> str:
     """A shell script; `1<>` opens without truncating: each round writes over the pages the last one ran
     from."""
     program = tiny_elf.exits_with(0)
     head, tail = _octal(program[: tiny_elf.CODE_BYTE]), _octal(program[tiny_elf.CODE_BYTE + 1 :])
     return rf"""
-mount -t tmpfs tmpfs /tmp
-touch /tmp/program; chmod 755 /tmp/program
+touch /tmp/{name}; chmod 755 /tmp/{name}
 new=0; round=0
-while [ $round -lt {ROUNDS} ]; do
+while [ $round -lt {rounds} ]; do
     code=$((round * 7 % 256))
-    printf '{head}'"\\$((code / 64))$((code / 8 % 8))$((code % 8))"'{tail}' 1<>/tmp/program
-    /tmp/program
+    printf '{head}'"\\$((code / 64))$((code / 8 % 8))$((code % 8))"'{tail}' 1<>/tmp/{name}
+    /tmp/{name}
     [ $? = $code ] && new=$((new + 1))
     round=$((round + 1))
 done
-echo tmpfs: $new of {ROUNDS} rounds ran new code
-/root/jit inplace {JIT_ROUNDS}
-/root/jit dual {JIT_ROUNDS}
+echo tmpfs: $new of {rounds} rounds ran new code
+/root/jit inplace {jit_rounds}
+/root/jit dual {jit_rounds}
 """
 
 
@@ -57,10 +58,26 @@ def jit(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 @pytest.mark.parametrize("sbe", ["adaptive", "full", "off"])
 def test_new_code_runs(sbe: str, jit: bytes) -> None:
     image = guest_images.find("linux-cloud")
-    initrd = initramfs.marker_initramfs(commands=_rewrite_and_run(), files={"root/jit": jit})
+    initrd = initramfs.marker_initramfs(commands=TMPFS + _rewrite_and_run(), files={"root/jit": jit})
     with Machine(image.path, sbe=sbe, **{**image.kwargs, "initrd": initrd}) as vm:
         vm.run(until=image.until, timeout=120).require()
         lines = vm.serial.lines
     assert f"tmpfs: {ROUNDS} of {ROUNDS} rounds ran new code" in lines, lines[-5:]
     for mode in ("inplace", "dual"):
         assert f"jit {mode}: {JIT_ROUNDS} of {JIT_ROUNDS} rounds ran new code" in lines, lines[-5:]
+
+
+def test_new_code_runs_on_cpus_with_threads(jit: bytes) -> None:
+    """More programs than CPUs, so that each is moved from one CPU to another now and then."""
+    image = guest_images.find("linux-cloud")
+    rounds, jit_rounds = ROUNDS // 5, JIT_ROUNDS // 5
+    scripts = [_rewrite_and_run(f"program{number}", rounds, jit_rounds) for number in range(AT_ONCE)]
+    programs = "".join(f"({script}) &\n" for script in scripts)
+    initrd = initramfs.marker_initramfs(commands=f"{TMPFS}{programs}wait\n", files={"root/jit": jit})
+    options = {**image.kwargs, "initrd": initrd, "cpus": 2, "smp": "threads", "time": "real"}
+    with Machine(image.path, **options) as vm:
+        vm.run(until=image.until, timeout=300).require()
+        text = vm.serial.text
+    assert text.count(f"tmpfs: {rounds} of {rounds} rounds ran new code") == AT_ONCE, text[-500:]
+    for mode in ("inplace", "dual"):
+        assert text.count(f"jit {mode}: {jit_rounds} of {jit_rounds} rounds ran new code") == AT_ONCE

@@ -32,6 +32,7 @@ static void log_sipi(void *ctx, unsigned cpu, uint8_t vector)
 static const struct board_cpu_ops logging_cpus = {
     .kick = log_kick, .nmi = log_nmi, .init = log_init, .sipi = log_sipi, .deadline = log_nothing,
     .request = log_nothing, .wake = log_nothing, .memory_changed = log_memory, .page_written = log_page,
+    .page_changed = log_page,
 };
 
 static inline void chipset_begin(unsigned cpus)

@@ -306,9 +306,34 @@ static bool same_state(struct bench *t)
     return !memcmp(t->state, t->other, t->size);
 }
 
+/* Are a unit's reads and writes in flight together? What such a read finds is the device's choice, and a
+ * restored one, which reads again, may choose otherwise. */
+static bool reads_race_writes(struct board *b)
+{
+    const struct lsi *l = board_find(b, "lsilogic", 0)->state;
+    unsigned all[LSI_TARGETS * LSI_LUNS] = {0};
+    bool reads[LSI_TARGETS * LSI_LUNS] = {false}, writes[LSI_TARGETS * LSI_LUNS] = {false};
+    for (unsigned i = 0; i < LSI_SLOTS; i++) {
+        const uint8_t *frame = l->slot[i].frame;
+        unsigned unit = frame[0] % LSI_TARGETS * LSI_LUNS + frame[0x0d] % LSI_LUNS, op = frame[0x18];
+        if (!l->slot[i].used)
+            continue;
+        all[unit]++;
+        reads[unit] |= !scsi_sends_data(frame + 0x18) || op == 0x89 || (op & 0x1f) == 0x0f;
+        writes[unit] |= scsi_sends_data(frame + 0x18);
+    }
+    for (unsigned unit = 0; unit < LSI_TARGETS * LSI_LUNS; unit++)
+        if (all[unit] > 1 && reads[unit] && writes[unit])
+            return true;
+    return false;
+}
+
 static bool check_twin(struct bench *t)
 {
     bool same = true;
+    rig = t->board;
+    if (reads_race_writes(t->board))
+        rig_advance(SECOND);
     for (unsigned i = 0; i < PLACES; i++)
         if (t->plugged[i])
             settle(t, i, true);

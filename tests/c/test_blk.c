@@ -307,6 +307,52 @@ static void times_are_the_same_whatever_the_host_does(void)
     CHECK(!memcmp(times[0], times[1], sizeof(times[0])));
 }
 
+/* Waits for the worker's message as an idle VM does; false after ten seconds. */
+static bool woken(void)
+{
+    struct inbox_msg msg;
+    struct timespec until;
+    int rc = 0;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&rig->inbox.lock);
+    while (!rig->inbox.count && !rc)
+        rc = pthread_cond_timedwait(&rig->inbox.arrived, &rig->inbox.lock, &until);
+    pthread_mutex_unlock(&rig->inbox.lock);
+    return inbox_take(&rig->inbox, board_now(rig), &msg) && msg.kind == INBOX_WAKE;
+}
+
+static void real_time_ends_when_the_host_has_done_it(void)
+{
+    static uint8_t buf[64][512];
+    struct blk_req req[64];
+    begin(false);
+    blk_close(disk);
+    rig_end();
+    const struct vmk_config cfg = {.memory = 1 << 20, .cpus = 1, .time_mode = VMK_TIME_REAL};
+    const struct blk_backend be = {.ops = &slow_ops, .size = DISK_BYTES};
+    rig = rig_create_as(&cfg);
+    clock_resume(&rig->clock);
+    disk = blk_open(board_find(rig, "ide", 0), &be);
+    slow.delay_us = 100;
+    for (unsigned i = 0; i < 64; i++) {
+        req[i] = (struct blk_req){.op = i % 9 ? BLK_WRITE : BLK_FLUSH, .off = i * 512,
+                                  .len = i % 9 ? 512 : 0, .buf = buf[i], .done = done};
+        CHECK_EQ(blk_submit(disk, &req[i]), VMK_OK);
+    }
+    CHECK_EQ(blk_deadline(disk), DEV_NEVER - 1); /* something will happen, nobody knows when */
+    while (ends < 64 && woken())
+        blk_run_due(disk, board_now(rig));
+    CHECK_EQ(ends, 64);
+    CHECK_EQ(last_status, BLK_OK);
+    CHECK_EQ(blk_deadline(disk), DEV_NEVER);
+    blk_submit(disk, &req[1]);
+    blk_cancel(disk, NULL);
+    CHECK_EQ(ends, 65);
+    CHECK_EQ(last_status, BLK_ECANCELLED);
+    end();
+}
+
 static void ramdisks_are_zero_or_the_callers(void)
 {
     static uint8_t mine[1024] = {5};
@@ -338,6 +384,7 @@ int main(void)
     RUN(cancelled_requests_end_at_once_and_only_those);
     RUN(closing_ends_what_is_in_flight);
     RUN(times_are_the_same_whatever_the_host_does);
+    RUN(real_time_ends_when_the_host_has_done_it);
     RUN(ramdisks_are_zero_or_the_callers);
     return check_done();
 }

@@ -49,6 +49,39 @@ static void negotiation_is_remembered_and_agreed_to(void)
     lsi_end();
 }
 
+/* FreeBSD gives up on an adapter that lacks one of these. */
+static void pages_freebsd_insists_on(void)
+{
+    lsi_begin();
+    CHECK_EQ(config(1, 3, 1, 0, 16), 0);
+    CHECK_EQ(mem8(DATA + 3) & 0xf0, 0x10);
+    CHECK_EQ(mem32(DATA + 4), 0x00800007);
+    for (unsigned target = 0; target < 16; target++) {
+        CHECK_EQ(config(0, 4, 0, target, 0), 0);
+        CHECK_EQ(config(0, 0x10 | 4, 1, target, 0), 0); /* it gives the attribute back */
+    }
+    CHECK_EQ(config(0, 1, 2, 0, 0), 0x22); /* no RAID */
+    lsi_end();
+}
+
+/* FreeBSD sends by the request queue what Linux sends by the doorbell. */
+static void start_up_through_the_request_queue(void)
+{
+    struct result r;
+    lsi_begin();
+    fill(FRAME, 0, 128);
+    set8(FRAME + 3, 6);
+    w32(0x40, FRAME);
+    CHECK(next_reply(&r) && !r.turbo);
+    CHECK_EQ(r.ioc, 0);
+    set8(FRAME, 1), set8(FRAME + 3, 7);
+    w32(0x40, FRAME);
+    CHECK(next_reply(&r) && !r.turbo);
+    CHECK_EQ(mem8(r.frame + 7), 0x80);
+    CHECK_EQ(mem32(r.frame + 0x14), 0x0a);
+    lsi_end();
+}
+
 static void pages_that_are_not_there(void)
 {
     lsi_begin();
@@ -141,11 +174,27 @@ static void sas_tells_of_disks_that_come_and_go(void)
     lsi_end();
 }
 
+static void event_without_a_frame_is_missed(void)
+{
+    const uint32_t on[3] = {0x07000001, 0, 0x8888};
+    uint16_t reply[40];
+    lsi_begin_as(VMK_SCSI_SAS1068);
+    ioc_init(128);
+    CHECK_EQ(handshake(on, 3, reply, 40), 16);
+    attach(4, 0, 1 << 20, VMK_DISK_DISK, false);
+    CHECK_EQ(r32(0) >> 28, 2); /* no fault */
+    CHECK_EQ(r32(0x44), EMPTY);
+    lsi_end();
+}
+
 int main(void)
 {
     RUN(pages_have_the_lengths_linux_copies);
     RUN(negotiation_is_remembered_and_agreed_to);
+    RUN(pages_freebsd_insists_on);
+    RUN(start_up_through_the_request_queue);
     RUN(pages_that_are_not_there);
+    RUN(event_without_a_frame_is_missed);
     RUN(page_buffer_outside_memory);
     RUN(sas_lists_its_devices);
     RUN(sas_tells_of_disks_that_come_and_go);

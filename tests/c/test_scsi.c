@@ -356,6 +356,21 @@ static void unmap_lists_that_lie(void)
     lsi_end();
 }
 
+static void unmap_of_more_than_the_limit(void)
+{
+    lsi_begin_as(VMK_SCSI_LSI53C1030);
+    attach(0, 0, 1ull << 40, VMK_DISK_DISK, false);
+    lsi_up();
+    clear_attention();
+    fill(DATA, 0, 24);
+    set16le(DATA + 2, 0x1000);    /* big-endian 16 */
+    set32le(DATA + 16, 0x00004000); /* big-endian 0x400000 */
+    CHECK(SEND(TO_DISK, 24, 0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0).turbo);
+    set32le(DATA + 16, 0x01004000);
+    CHECK_EQ(SEND(TO_DISK, 24, 0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0).sense, 0x052600);
+    lsi_end();
+}
+
 static void echo_buffer_gives_back(void)
 {
     begin();
@@ -546,6 +561,7 @@ int main(void)
     RUN(write_same_repeats_a_block);
     RUN(unmap_frees_its_ranges);
     RUN(unmap_lists_that_lie);
+    RUN(unmap_of_more_than_the_limit);
     RUN(echo_buffer_gives_back);
     RUN(mode_pages);
     RUN(write_cache_can_be_switched);

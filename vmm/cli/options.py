@@ -29,6 +29,11 @@ class RunOptions:
         "Clock: virtual is the guest's own and repeatable (default), real the host's "
         "(default with --console).",
     )
+    smp: str = option(
+        "turns",
+        "turns|threads",
+        "Several processors: by turns on one host thread (default), or each on its own, in real time only.",
+    )
     until: str | None = option(None, "REGEX", "End when serial, screen or debug console shows this.")
     timeout: float | None = option(
         None, "SECONDS", "Guest seconds in virtual time, wall seconds in real time.", parse_seconds
@@ -94,6 +99,7 @@ class RunOptions:
             "modules": [_module(text) for text in self.module],
             "cpu": self.cpu,
             "time": self.time or ("real" if self.console else "virtual"),
+            "smp": self.smp,
             "sbe": self.sbe,
             "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),

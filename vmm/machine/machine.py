@@ -43,7 +43,8 @@ class Machine:
             vm.serial.send("root\\n")
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
-    own clock: two runs are equal) or `real`; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
+    own clock: two runs are equal) or `real`; `smp` how several CPUs run, by `turns` on one host thread or, in
+    real time, on `threads` of their own; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
     single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
     what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
     `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
@@ -68,6 +69,7 @@ class Machine:
         modules: Sequence[ModuleLike] = (),
         cpu: str | None = None,
         time: str = "virtual",
+        smp: str = "turns",
         sbe: str = "adaptive",
         policies: Mapping[str, str] = NONE,
         debug_exit: int | None = None,
@@ -90,6 +92,7 @@ class Machine:
             modules=modules,
             cpu=cpu,
             time=time,
+            smp=smp,
             sbe=sbe,
             policies=policies,
             debug_exit=debug_exit,

@@ -15,7 +15,7 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Nic, Profile, ScsiModel, TimeMode, TraceKind, cpu_models
+from vmm.monitor import MAX_CPUS, Config, Nic, Profile, ScsiModel, Smp, TimeMode, TraceKind, cpu_models
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 VIRTUAL_RTC = 946_684_800
 """What the RTC shows at power-on in virtual time, in seconds since 1970: 2000-01-01 in every run."""
 
+SMP_MODES = {"turns": Smp.TURNS, "threads": Smp.THREADS}
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
 SCSI_MODELS = {"lsilogic": ScsiModel.LSI53C1030, "lsisas1068": ScsiModel.SAS1068}
@@ -51,6 +52,7 @@ class MachineOptions:
     modules: tuple[Module, ...]
     cpu: str
     time: TimeMode
+    smp: Smp
     sbe: Profile
     policies: tuple[Choice, ...]
     debug_exit: int | None
@@ -69,6 +71,7 @@ class MachineOptions:
             memory=self.memory,
             cpus=self.cpus,
             time=self.time,
+            smp=self.smp,
             profile=self.sbe,
             cpu_model=list(cpu_models()).index(self.cpu),
             rtc_epoch=self.rtc,
@@ -112,6 +115,7 @@ def check_options(
     modules: Sequence[ModuleLike] = (),
     cpu: str | None = None,
     time: str = "virtual",
+    smp: str = "turns",
     sbe: str = "adaptive",
     policies: Mapping[str, str] = NONE,
     debug_exit: int | None = None,
@@ -137,6 +141,7 @@ def check_options(
         modules=tuple(_module(module) for module in modules),
         cpu=_cpu_model(cpu),
         time=mode,
+        smp=_smp(smp, mode),
         sbe=_choice("SBE profile", sbe, PROFILES),
         policies=check_policies(policies),
         debug_exit=_port(debug_exit),
@@ -185,6 +190,16 @@ def _cpus(cpus: int) -> int:
     if not 1 <= cpus <= MAX_CPUS:
         raise UsageError(f"{cpus} CPUs: a machine has 1 to {MAX_CPUS}")
     return cpus
+
+
+def _smp(name: str, mode: TimeMode) -> Smp:
+    smp = _choice("way to run several CPUs", name, SMP_MODES)
+    if smp is Smp.THREADS and mode is not TimeMode.REAL:
+        raise UsageError(
+            "a thread per CPU needs real time, because only turns are the same in every run: "
+            "add --time real (time='real'), or leave threads out"
+        )
+    return smp
 
 
 def _module(module: ModuleLike) -> Module:

@@ -17,6 +17,7 @@ from vmm.monitor.enums import (
     Profile,
     Request,
     ScsiModel,
+    Smp,
     TimeMode,
     TraceKind,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "ScsiModel",
     "Segment",
     "Site",
+    "Smp",
     "SratSummary",
     "Stats",
     "TimeMode",

@@ -29,6 +29,13 @@ class TimeMode(IntEnum):
     REAL = 1
 
 
+class Smp(IntEnum):
+    """How several CPUs run: by turns on one host thread, or each on its own."""
+
+    TURNS = 0
+    THREADS = 1
+
+
 class Profile(IntEnum):
     """Scan-before-execution: everything traps, only what must, next to nothing (for comparison)."""
 

@@ -16,6 +16,7 @@ from vmm.monitor.enums import (
     Profile,
     Request,
     ScsiModel,
+    Smp,
     TimeMode,
     TraceKind,
 )
@@ -46,6 +47,7 @@ class Config(NamedTuple):
     memory: int
     cpus: int = 1
     time: TimeMode = TimeMode.VIRTUAL
+    smp: Smp = Smp.TURNS
     profile: Profile = Profile.ADAPTIVE
     cpu_model: int = 0
     rtc_epoch: int = 0

@@ -11,7 +11,7 @@ import pytest
 from vmm.errors import UsageError
 from vmm.loader import Module
 from vmm.machine.options import check_options
-from vmm.monitor import Profile, TimeMode, TraceKind
+from vmm.monitor import Profile, Smp, TimeMode, TraceKind
 
 
 def test_defaults() -> None:
@@ -29,6 +29,7 @@ def test_everything_given() -> None:
         modules=["a", ("b", "args"), Module(Path("c"))],
         cpu="x86-64-v2",
         time="real",
+        smp="threads",
         sbe="full",
         debug_exit=0xF4,
         msr="zero",
@@ -43,6 +44,7 @@ def test_everything_given() -> None:
         TimeMode.REAL,
         Profile.FULL,
     )
+    assert config.smp is Smp.THREADS
     assert (config.debug_exit_port, config.msr_ignore) == (0xF4, True)
     assert config.trace == {TraceKind.TRAP, TraceKind.MSR}
     assert config.rtc_epoch == datetime(2020, 2, 2, tzinfo=UTC).timestamp()
@@ -62,6 +64,8 @@ def test_real_time_shows_the_hosts_date() -> None:
         ({"memory": (1 << 20) + 1}, "no multiple of 4096"),
         ({"cpu": "pentium"}, "unknown CPU model 'pentium'; known are vmm64, "),
         ({"time": "lunch"}, "unknown time 'lunch'; choose from virtual, real"),
+        ({"smp": "both"}, "unknown way to run several CPUs 'both'; choose from turns, threads"),
+        ({"smp": "threads"}, "a thread per CPU needs real time"),
         ({"sbe": "most"}, "unknown SBE profile 'most'; choose from full, adaptive, off"),
         ({"msr": "guess"}, "unknown policy for MSRs 'guess'"),
         ({"trace": "all,dust"}, "cannot trace 'dust'; choose from traps, "),
