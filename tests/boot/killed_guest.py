@@ -24,7 +24,7 @@ DISKS = ("a", "b")
 KEPT = 12
 SLOTS = 16
 SLOT = 4096
-_PATIENCE = 300
+_PATIENCE = 100
 _BOOT_SECONDS = 60
 
 # Each round writes a new file, rewrites one slot of a file that stays, removes an old file, and syncs both.
@@ -37,7 +37,7 @@ work() {{
         yes "$1 $2 $n" | head -c $(((n * 7919 + $2 * 104729) % 150000 + 1)) > /$1/f$n
         yes "$n" | head -c {SLOT} | dd of=/$1/slots bs={SLOT} seek=$((n % {SLOTS})) conv=notrunc 2>/dev/null
         [ $n -gt {KEPT} ] && rm /$1/f$((n - {KEPT}))
-        fsync /$1/f$n /$1/slots && echo "synced $1 $n."
+        sync /$1/f$n && sync /$1/slots && echo "synced $1 $n."
     done
 }}
 for scan in /sys/class/scsi_host/host*/scan; do echo '- - -' > $scan; done
@@ -77,15 +77,27 @@ def booted() -> Iterator[Machine]:
 
 
 class Victim:
-    """A process that runs the guest on `disks`; `said` is its serial console."""
+    """A process that runs the guest on `disks`; `said` is its serial console. It ends by SIGKILL; `status` is then
+    the negative signal, or its own if it had ended before."""
 
     def __init__(self, vm: Machine, disks: Sequence[Path], seed: int) -> None:
-        self.said = b""
+        self.said, self.status = b"", 0
         self._pipe, theirs = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
+            os.close(self._pipe)
             _run(vm, disks, seed, theirs)
         os.close(theirs)
+
+    def __enter__(self) -> Victim:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.kill(self._pid, signal.SIGKILL)
+        self.status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        while self._hear(_PATIENCE):
+            pass
+        os.close(self._pipe)
 
     def reports(self) -> list[tuple[str, int]]:
         """(disk, number) of what the guest has said to be synced, in order."""
@@ -99,14 +111,6 @@ class Victim:
         end = time.monotonic() + further
         while (left := end - time.monotonic()) > 0:
             assert self._hear(left), self.said[-2000:]
-
-    def kill(self) -> None:
-        """SIGKILL, and what was said before it."""
-        os.kill(self._pid, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]) == -signal.SIGKILL, self.said[-2000:]
-        while self._hear(_PATIENCE):
-            pass
-        os.close(self._pipe)
 
     def _hear(self, seconds: float) -> bool:
         """Wait for some output; False when there will be no more."""

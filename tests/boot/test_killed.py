@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def check_image(disk: Path) -> Path:
     program, found = packages.require_program("qemu-img"), disk.with_suffix(".checked")
     kind = "raw" if disk.suffix == ".img" else "vmdk"
     if kind == "vmdk":
-        done = subprocess.run([program, "check", "-f", kind, disk], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [program, "check", "-f", kind, disk], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run([program, "convert", "-f", kind, "-O", "raw", disk, found], check=True)
     fsck = tool("e2fsprogs", "sbin/e2fsck")
@@ -80,10 +83,10 @@ def test_what_the_guest_synced_survives_a_kill_at_any_moment(tmp_path: Path) -> 
         for moment in range(KILLS):
             folder = tmp_path / f"{moment}"
             disks = copies(vmdk, raw, folder)
-            victim = Victim(vm, disks, moment)
-            # The first waits for a report; others may be killed while they mount.
-            victim.listen(0 if moment % 8 == 7 else rng.randrange(1, 60), rng.uniform(0, 0.2))
-            victim.kill()
+            with Victim(vm, disks, moment) as victim:
+                # One in eight may be killed before or while it mounts.
+                victim.listen(0 if moment % 8 == 7 else rng.randrange(1, 60), rng.uniform(0, 0.2))
+            assert victim.status == -signal.SIGKILL, victim.said[-2000:]
             reports = victim.reports()
             synced += len(reports)
             for name, disk in zip(DISKS, disks, strict=True):
