@@ -1,8 +1,9 @@
-"""A Linux guest that writes and syncs without end and says what is synced; processes that run it on two disks,
-to be killed.
+"""A Linux guest that writes and syncs without end and says what is synced; processes that run it on two
+disks, to be killed.
 
-The guest is booted once, without disks. Each victim is a fork of the booted VM's process, made before the VM has
-a thread, which then opens images of its own, plugs them in as the command line's `--disk` does, and runs on.
+The guest is booted once, without disks. Each victim is a fork of the booted VM's process, made before the VM
+has a thread, which then opens images of its own, plugs them in as the command line's `--disk` does, and runs
+on.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ def booted() -> Iterator[Machine]:
 
 
 class Victim:
-    """A process that runs the guest on `disks`; `said` is its serial console. It ends by SIGKILL; `status` is then
-    the negative signal, or its own if it had ended before."""
+    """A process that runs the guest on `disks`; `said` is its serial console. It ends by SIGKILL; `status` is
+    then the negative signal, or its own if it had ended before."""
 
     def __init__(self, vm: Machine, disks: Sequence[Path], seed: int) -> None:
         self.said, self.status = b"", 0

@@ -1,8 +1,8 @@
-"""Proves that what a guest synced survives SIGKILL of the process it runs in: at random moments, under load, on
-a redo log over a VMDK and on a raw image at once.
+"""Proves that what a guest synced survives SIGKILL of the process it runs in: at random moments, under load,
+on a redo log over a VMDK and on a raw image at once.
 
-5 moments, 200 with `VMM_FUZZ=long`; a failure prints the moment's number. What only the host's own crash would
-lose (its page cache) is not tested here; tests/storage/test_crash.py and fuzz_image_power.c have that.
+5 moments, 200 with `VMM_FUZZ=long`; a failure prints the moment's number. What only the host's own crash
+would lose (its page cache) is not tested here but by tests/storage/test_crash.py and fuzz_image_power.c.
 """
 
 from __future__ import annotations
