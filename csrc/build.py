@@ -21,6 +21,21 @@ extern "Python" void vmm_net_frame(uint64_t token, const uint8_t *frame, size_t 
 # Engine functions replaced or observed; each carries the target's suffix. The file that defines the wrapper
 # is named beside it.
 _ACCESSES = ("ldub", "lduw", "ldl", "ldq", "stb", "stw", "stl", "stq")
+_FORMATS = ("ps", "pd", "ss", "sd")
+_INTEGERS = ("cvtps2dq", "cvtpd2dq", "cvtps2pi", "cvtpd2pi", "cvtss2si", "cvtsd2si", "cvtss2sq", "cvtsd2sq")
+SSE = [  # engine/sse.c, engine/sse_composite.c
+    *(f"{name}{form}" for name in ("add", "sub", "mul", "div", "sqrt", "min", "max") for form in _FORMATS),
+    *(f"cmp{test}{form}" for test in ("eq", "lt", "le", "unord") for form in _FORMATS),
+    *(f"cmp{test}{form}" for test in ("neq", "nlt", "nle", "ord") for form in _FORMATS),
+    *("ucomiss", "comiss", "ucomisd", "comisd"),
+    *("cvtps2pd", "cvtpd2ps", "cvtss2sd", "cvtsd2ss", "cvtdq2ps", "cvtdq2pd", "cvtpi2ps", "cvtpi2pd"),
+    *("cvtsi2ss", "cvtsi2sd", "cvtsq2ss", "cvtsq2sd"),
+    *_INTEGERS,
+    *(name.replace("cvt", "cvtt") for name in _INTEGERS),
+    *("haddps", "haddpd", "hsubps", "hsubpd", "addsubps", "addsubpd", "dpps_xmm", "dppd_xmm"),
+    *(f"round{form}_xmm" for form in _FORMATS),
+    *("rcpps", "rcpss", "rsqrtps", "rsqrtss"),
+]
 WRAPPED = [
     "gen_intermediate_code",  # engine/translate.c
     "tcg_gen_callN",
@@ -76,16 +91,14 @@ WRAPPED = [
     "raise_interrupt",
     "helper_single_step",
     "helper_rechecking_single_step",
-    *(  # engine/softfloat.c
-        f"float{bits}_{name}"
-        for bits in (32, 64)
-        for name in ("add", "sub", "mul", "div", "round_to_int", "lt", "le", "eq_quiet")
+    "tcg_gen_op3",  # engine/mxcsr.c
+    *(
+        f"helper_{name}"
+        for name in ("ldmxcsr", "fxsave", "fxrstor", "xsave", "xsaveopt", "xrstor", "stgi", "clgi")
     ),
-    "float64_sqrt",
-    "float64_to_float32",
-    *(f"int{size}_to_float{bits}" for size in (32, 64) for bits in (32, 64)),
-    *(f"float{bits}_to_int{size}" for size in (32, 64) for bits in (32, 64)),
-    *(f"float{bits}_to_int{size}_round_to_zero" for size in (32, 64) for bits in (32, 64)),
+    *(f"helper_{name}" for name in ("f2xm1", "fyl2x", "fyl2xp1", "fptan", "fpatan", "fprem", "fprem1")),
+    *(f"helper_{name}" for name in ("fsin", "fcos", "fsincos")),
+    *(f"helper_{name}" for name in SSE),
 ]
 WRAPPED_PLAIN = ["qemu_system_reset_request"]  # without the suffix
 

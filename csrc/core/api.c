@@ -296,6 +296,7 @@ static void add_stats(struct vmk_stats *out, const struct vcpu_stats *s)
     out->tlb_flushes += s->tlb_flushes;
     out->blocks += s->blocks;
     out->code_invalidations += s->code_invalidations;
+    out->direct_loops += s->direct_loops;
     out->mmio += s->mmio;
 }
 

@@ -2,8 +2,8 @@
  * registers.
  *
  * The engine's register file also has scratch space: upper halves of vector registers that nothing can read,
- * padding behind the x87 registers, temporaries. Those hold whatever was on the host's stack, and two equal
- * runs differ there. */
+ * padding behind the x87 registers, temporaries, and the arithmetic flags in the form they were last computed
+ * from (between runs rflags has them all). Two equal runs differ there. */
 #include "core/cpu_state.h"
 
 #include <string.h>
@@ -13,6 +13,7 @@
 #define X87_AT 624u
 #define X87_STRIDE 16u
 #define X87_BYTES 10u
+#define MXCSR_AT 816u
 #define XMM_AT 824u
 #define XMM_STRIDE 64u
 #define XMM_BYTES 16u
@@ -22,13 +23,15 @@ struct range {
 };
 
 static const struct range ranges[] = {
-    {0, 0, X87_AT, 1}, /* general registers to the x87 control words */
+    {0, 0, 144, 1}, /* general registers, instruction pointer, flags */
+    {172, 0, X87_AT - 172, 1}, /* mode bits, segments and control registers to the x87 control words */
     {X87_AT, X87_STRIDE, X87_BYTES, 8},
     {752, 0, 784 - 752, 1},    /* x87 pointers and status */
-    {800, 0, XMM_AT - 800, 1}, /* MMX and SSE status, MXCSR */
+    {MXCSR_AT, 0, 4, 1}, /* whose modes and flags are the host's while the engine runs: engine/mxcsr.c */
     {XMM_AT, XMM_STRIDE, XMM_BYTES, 16},
     {4800, 0, 4872 - 4800, 1}, /* SYSENTER and SYSCALL registers */
-    {4896, 0, 5464 - 4896, 1}, /* TSC_AUX to the debug registers; behind them are host pointers */
+    {4896, 0, 5392 - 4896, 1}, /* TSC_AUX to the error code; then where a software interrupt returns to */
+    {5400, 0, 5464 - 5400, 1}, /* debug registers; behind them are host pointers */
 };
 
 #define OWN_WORDS 9

@@ -20,6 +20,7 @@ struct vm;
 struct engine_tlb;
 struct tb;
 struct jump_table;
+struct direct;
 
 enum vcpu_state { VCPU_RUNNING, VCPU_HALTED, VCPU_WAIT_SIPI };
 
@@ -44,6 +45,7 @@ struct vcpu_stats {
     uint64_t interrupt[256];
     uint64_t monitor_entries; /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmi, entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
+    uint64_t direct_loops;
 };
 
 /* One instruction with the world stopped (engine/alone.c). */
@@ -59,9 +61,11 @@ struct vcpu {
     void *memory_region, *mmio_region;
     struct engine_tlb *tlb;
     struct jump_table *jumps;
+    struct direct *direct;      /* NULL: off */
     struct trace *trace;        /* where its events go: the board's by turns, its own with a thread */
     enum vcpu_state state;
     uint8_t sipi_vector;
+    uint64_t due;               /* the limit, were it not for samples (engine/direct.c) */
     uint64_t turn_end;          /* icount at which this turn ends */
     bool turn_kept;             /* the last run was cut in the middle of this turn */
     bool nmi_pending;

@@ -170,6 +170,7 @@ static int build(struct vm *vm, const struct vmk_config *cfg, char *err, size_t 
         return VMK_ENOMEM;
     }
     vm->sites = sbe_sites_of(vm->sbe);
+    vm->direct = cfg->direct;
     vm->quantum = cfg->quantum ? cfg->quantum : QUANTUM;
     for (unsigned i = 0; i < cfg->cpus; i++)
         if ((rc = add_vcpu(vm, i, err, errlen)))

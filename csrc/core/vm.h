@@ -25,6 +25,7 @@ struct vm {
     struct vcpu *current;        /* whose turn it is, or NULL */
     unsigned cpus, next;         /* next: where the round robin looks first */
     uint32_t quantum;
+    uint32_t direct;             /* enum vmk_direct */
     bool sbe_failed, count_failed;
 
     /* With threads (core/threads.c); all but `world` under the board lock. */

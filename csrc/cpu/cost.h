@@ -16,6 +16,7 @@ static inline void cost(struct vcpu *v, enum cost_ns ns)
         return;
     clock_charge(&v->board->clock, ns);
     /* All deadlines have come nearer. */
+    v->due -= ns;
     v->guest->limit -= ns;
     v->guest->left -= (int64_t)ns;
 }

@@ -74,7 +74,7 @@ static void set_limit_turns(struct vcpu *v)
     limit = sooner(limit, v->turn_end);
     if (atomic_load(&v->request) || atomic_load(&vm->stop) || atomic_load(&v->board->inbox.news))
         limit = icount;
-    guest_set_limit(v->guest, limit);
+    engine_set_limit(v, limit);
 }
 
 void cpu_set_limit(struct vcpu *v)

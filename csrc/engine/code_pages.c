@@ -10,6 +10,7 @@
 #include "core/vcpu.h"
 #include "core/vm.h"
 #include "engine/alone.h"
+#include "engine/direct.h"
 #include "engine/jump.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
@@ -18,6 +19,7 @@
 static void invalidate(struct vcpu *v, uint64_t page)
 {
     v->stats.code_invalidations++;
+    direct_page_changed(v, page);
     jump_blocks_dropped(v);
     tb_invalidate_phys_range_x86_64(v->uc, page << PAGE_SHIFT, (page + 1) << PAGE_SHIFT);
 }
@@ -111,6 +113,7 @@ void __wrap_tb_invalidate_phys_page_fast_x86_64(uc_engine *uc, void *pages, uint
     v->vm->srat.code_mask[page] &= ~others;
     world_start(v->vm, v);
     v->smc_caller = ra;
+    direct_page_changed(v, page);
     jump_blocks_dropped(v);
     __real_tb_invalidate_phys_page_fast_x86_64(uc, pages, start, len, ra);
 }

@@ -17,6 +17,7 @@
 
 #include "core/vcpu.h"
 #include "cpu/cpu.h"
+#include "engine/direct.h"
 #include "engine/engine.h"
 #include "engine/helpers.h"
 #include "engine/private.h"
@@ -85,13 +86,16 @@ bool count_rewrite(uint8_t *code)
     return true;
 }
 
-/* `left` went below zero. */
-void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t instructions)
+/* `left` went below zero. `block`: low half of the address of the block's description, which lies before its
+ * code. */
+void __wrap_helper_check_exit_request_x86_64(void *p, uint32_t block)
 {
     struct vcpu *v = p;
     struct guest *g = v->guest;
+    struct tb *tb = (struct tb *)(CALLER - (uint32_t)((uint32_t)CALLER - block));
+    unsigned instructions = tb->icount;
     g->left += instructions;
-    if (g->left <= 0 && cpu_safe_point(v))
+    if (g->left <= 0 && !direct_sample(v, tb) && cpu_safe_point(v))
         engine_leave_block(v, CALLER);
     g->left -= instructions;
 }

@@ -17,9 +17,11 @@
 #include "engine/alone.h"
 #include "engine/code_pages.h"
 #include "engine/count.h"
+#include "engine/direct.h"
 #include "engine/jump.h"
 #include "engine/mmio.h"
 #include "engine/private.h"
+#include "engine/sse.h"
 #include "engine/tlb.h"
 #include "engine/walk.h"
 
@@ -31,7 +33,10 @@
 static void uncount_fault(struct vcpu *v)
 {
     bool retired = v->stepped || v->guest->exception_is_int;
-    if (v->native_ra)
+    unsigned undone = direct_undone(v);
+    if (undone)
+        v->guest->left += undone;
+    else if (v->native_ra)
         count_take_back(v, v->native_ra, 0);
     else if (v->delivering == DELIVERING_INT)
         v->guest->left++;
@@ -133,7 +138,7 @@ int engine_create(struct vcpu *v, char *err, size_t errlen)
     UC_MEMORY_MAPPING(uc) = memory_mapping;
     CLASS_TLB_FILL(CPU_CLASS(v->cpu)) = tlb_fill;
     CLASS_EXEC_INTERRUPT(CPU_CLASS(v->cpu)) = exec_interrupt;
-    if (jump_create(v) || tlb_create(v)) {
+    if (jump_create(v) || tlb_create(v) || direct_create(v)) {
         snprintf(err, errlen, "engine of vCPU %u: no memory for its tables", v->id);
         return VMK_ENOMEM;
     }
@@ -147,6 +152,7 @@ void engine_destroy(struct vcpu *v)
         UC_OWNER(v->uc) = NULL; /* the engine would free it */
         uc_close(v->uc);
     }
+    direct_destroy(v);
     tlb_destroy(v);
     jump_destroy(v);
     v->uc = NULL;
@@ -172,7 +178,9 @@ void engine_reset(struct vcpu *v)
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 {
     v->stats.entries++;
+    uint32_t own = sse_enter(v->guest);
     uc_err e = uc_emu_start(v->uc, v->guest->rip, 0, 0, 0);
+    sse_leave(v->guest, own);
     alone_end(v);
     if (v->triple_fault)
         return ENGINE_TRIPLE_FAULT;
@@ -186,7 +194,7 @@ enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen)
 
 void engine_kick(struct vcpu *v)
 {
-    guest_set_limit(v->guest, guest_icount(v->guest));
+    engine_set_limit(v, guest_icount(v->guest));
 }
 
 void engine_stop(struct vcpu *v)

@@ -33,6 +33,10 @@ enum engine_exit { ENGINE_STOPPED, ENGINE_HALTED, ENGINE_TRIPLE_FAULT, ENGINE_FA
  * flags are current. */
 enum engine_exit engine_run(struct vcpu *v, char *err, size_t errlen);
 
+/* On the thread that runs the vCPU: have the safe point run at the first block start at or past this count.
+ */
+void engine_set_limit(struct vcpu *v, uint64_t limit);
+
 /* On the thread that runs the vCPU: have the safe point run at the next block start. */
 void engine_kick(struct vcpu *v);
 

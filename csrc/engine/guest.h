@@ -39,9 +39,13 @@ struct guest {
     uint8_t pad_600[610 - 600];
     uint16_t fpuc;
     uint8_t fptags[8];
-    uint8_t pad_620[816 - 620];
+    uint8_t pad_620[780 - 620];
+    uint8_t x87_flush_results; /* the engine's; no x87 does */
+    uint8_t pad_781[816 - 781];
     uint32_t mxcsr;
-    uint8_t pad_820[4800 - 820];
+    uint32_t pad_820;
+    uint8_t xmm[16][64];     /* the first 16 bytes of each */
+    uint8_t pad_1848[4800 - 1848];
     uint32_t sysenter_cs;
     uint32_t pad_4804;
     uint64_t sysenter_esp, sysenter_eip;
@@ -85,7 +89,9 @@ AT(cr, 424);
 AT(a20_mask, 496);
 AT(efer, 592);
 AT(fpuc, 610);
+AT(x87_flush_results, 780);
 AT(mxcsr, 816);
+AT(xmm, 824);
 AT(sysenter_cs, 4800);
 AT(star, 4824);
 AT(lstar, 4840);

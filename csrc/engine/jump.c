@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/vcpu.h"
+#include "engine/direct.h"
 #include "engine/private.h"
 #include "engine/tlb.h"
 
@@ -112,6 +113,7 @@ void jump_note_translation(struct vcpu *v)
     if (flushes == v->jumps->flushes)
         return;
     v->jumps->flushes = flushes;
+    direct_forget_all(v);
     jump_blocks_dropped(v);
 }
 

@@ -62,8 +62,9 @@
 #define INTERRUPT_HARD 2u
 
 /* The few operations of the translator's intermediate code that are emitted here. */
-enum tcg_op { TCG_SET_LABEL = 1, TCG_BR = 3, TCG_LD_I64 = 73, TCG_INSN_START = 129 };
+enum tcg_op { TCG_SET_LABEL = 1, TCG_BR = 3, TCG_LD32U_I64 = 71, TCG_LD_I64 = 73, TCG_INSN_START = 129 };
 enum { TCG_COND_LT = 2, TCG_TYPE_I64 = 1 };
+enum { TCG_CALL_NO_WRITE_GLOBALS = 2 };
 enum { LABEL_PRESENT = 1, LABEL_REFERENCE = 1 << 16 };
 #define ENGINE_EXCP_HLT 0x10001
 
@@ -81,8 +82,14 @@ struct tb {
     uint64_t code_size;
     uint8_t pad_48[72 - 48];
     uint64_t page[2];
+    uint16_t jump_reset[2];  /* 0xffff: no such jump */
+    uintptr_t jump_at[2];    /* offset in the code of the jump's displacement */
+    uintptr_t jump_from, jump_list[2];
+    uintptr_t jump_to[2];    /* the block it is linked to */
 };
-_Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 72, "TranslationBlock");
+_Static_assert(offsetof(struct tb, code) == 32 && offsetof(struct tb, page) == 72 &&
+                   offsetof(struct tb, jump_at) == 96 && offsetof(struct tb, jump_to) == 136,
+               "TranslationBlock");
 
 #define TB_BYTES 192 /* a block's description, rounded up to cache lines */
 

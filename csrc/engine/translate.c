@@ -16,6 +16,7 @@
 #include "engine/helpers.h"
 #include "engine/jump.h"
 #include "engine/private.h"
+#include "engine/sse_emit.h"
 #include "engine/strings.h"
 #include "engine/walk.h"
 #include "mem/ram.h"
@@ -227,14 +228,13 @@ static void *constant32(void *ctx, uint32_t value)
 struct check_call {
     void *ctx;
     struct vcpu *v;
-    unsigned instructions;
 };
 
 static void call_safe_point(void *closure)
 {
     const struct check_call *c = closure;
     void *args[2] = {(char *)c->ctx + (uintptr_t)tcg_const_i64_x86_64(c->ctx, (int64_t)(uintptr_t)c->v),
-                     constant32(c->ctx, c->instructions)};
+                     constant32(c->ctx, (uint32_t)(uintptr_t)c->v->block)};
     __real_tcg_gen_callN_x86_64(c->ctx, (void *)__wrap_helper_check_exit_request_x86_64, NULL, 2, args);
 }
 
@@ -252,7 +252,7 @@ void __wrap_gen_intermediate_code_x86_64(void *cpu, struct tb *tb, int max_insns
     __real_gen_intermediate_code_x86_64(cpu, tb, max_insns);
     tb->cflags = TCG_TB_CFLAGS(v->tcg) = flags;
     v->translating = false;
-    struct check_call call = {v->tcg, v, tb->icount};
+    struct check_call call = {v->tcg, v};
     if (v->count.slow)
         count_finish(&v->count, v->tcg, tb->icount, call_safe_point, &call);
 }
@@ -288,6 +288,7 @@ void __wrap_tcg_gen_callN_x86_64(void *ctx, void *func, void *ret, int nargs, vo
         v->patch = NULL;
     }
     __real_tcg_gen_callN_x86_64(ctx, func, ret, nargs, args);
+    sse_emitted(ctx, func, (unsigned)nargs + !!ret);
 }
 
 /* Leaving for the engine's main loop is how the engine ends blocks behind instructions that may have changed

@@ -28,6 +28,9 @@ enum vmk_request { VMK_REQ_NONE = 0, VMK_REQ_RESET = 1, VMK_REQ_POWEROFF = 2, VM
 
 enum vmk_time { VMK_TIME_VIRTUAL = 0, VMK_TIME_REAL = 1, VMK_TIME_MANUAL = 2 };
 
+/* Direct execution of hot loops. Eager: at the first sight of each, for tests. */
+enum vmk_direct { VMK_DIRECT_ON = 0, VMK_DIRECT_OFF = 1, VMK_DIRECT_EAGER = 2 };
+
 /* Several CPUs: by turns on one host thread, or a thread each (real time only). */
 enum vmk_smp { VMK_SMP_TURNS = 0, VMK_SMP_THREADS = 1 };
 
@@ -69,6 +72,7 @@ struct vmk_config {
     uint32_t sbe_profile;     /* enum sbe_profile: full, adaptive, off */
     uint32_t cpu_model;       /* row of cpu/cpuid.c */
     uint32_t quantum;         /* instructions per turn, 0 = 50 000 */
+    uint32_t direct;          /* enum vmk_direct */
     uint32_t msr_ignore;      /* unknown MSRs read as zero instead of #GP */
     uint32_t debug_exit_port; /* 0 = none */
     uint32_t trace_mask;      /* bit per enum vmk_trace_kind */
@@ -160,6 +164,7 @@ struct vmk_stats {
     uint64_t interrupts[256];    /* by vector */
     uint64_t monitor_entries;    /* traps, calls by native instructions, exceptions, interrupts, MMIO */
     uint64_t nmis, engine_entries, safe_points, tlb_fills, tlb_flushes, blocks, code_invalidations, mmio;
+    uint64_t direct_loops;
     uint64_t unclaimed_reads, unclaimed_writes;
     uint64_t sbe_blocks, sbe_clean, sbe_instructions, sbe_candidates, sbe_sites;
     double sbe_seconds;

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,11 @@ DEATHS = {
 }
 
 
-def run_guest(name: str, sbe: str, cpus: int) -> tuple[str, int | None]:
+def run_guest(name: str, sbe: str, cpus: int, direct: str = "on") -> tuple[str, int | None]:
     """What it printed, and what it wrote to the debug-exit port."""
     image = guest(f"sbe/{name}.elf", short=not LONG)
-    with Machine(image, memory="64M", cpus=cpus, sbe=sbe, debug_exit=0xF4, append=f"cpus={cpus}") as vm:
+    ends: dict[str, Any] = {"debug_exit": 0xF4, "append": f"cpus={cpus}"}
+    with Machine(image, memory="64M", cpus=cpus, sbe=sbe, direct=direct, **ends) as vm:
         result = vm.run(timeout=600 if LONG else 20)
         return vm.serial.text, result.exit_value
 
@@ -51,6 +53,13 @@ def test_every_case_is_ok(name: str, sbe: str) -> None:
     assert cases
     assert total == f"DONE {len(cases)} passed, 0 failed"
     assert value == ALL_PASSED
+
+
+@pytest.mark.parametrize("direct", ["off", "eager"])
+@pytest.mark.parametrize("name", NAMES)
+def test_direct_execution_changes_nothing(name: str, direct: str) -> None:
+    cpus = ON_MORE_CPUS.get(name, 1)
+    assert run_guest(name, "adaptive", cpus, direct) == run_guest(name, "adaptive", cpus)
 
 
 @pytest.mark.parametrize("name", ["exceptions", "shadow", "timer_rmw", "user_mode", "smc_same_block"])

@@ -29,6 +29,8 @@ OWNERS = (
 ALLOWED = {
     "dev": frozenset({"dev", "io", "mem", "blk", "net", "core"}),
     "sbe": frozenset({"sbe", "core"}),
+    # A compiler of instructions; of the engine it knows the guest's register file.
+    "direct": frozenset({"direct", "engine"}),
 }
 
 

@@ -44,6 +44,11 @@ class RunOptions:
         "Scan before execution: every sensitive instruction traps, only those that must (default), "
         "only what would else be wrong.",
     )
+    direct: str = option(
+        "on",
+        "on|off|eager",
+        "Hot loops run on the host's own processor (default), never, or at first sight; no guest can tell.",
+    )
     policy: list[str] = repeated(
         "NAME=native|trap|inline",
         "What SBE does with one instruction, such as WBINVD=inline; vmm insns lists names and what each "
@@ -101,6 +106,7 @@ class RunOptions:
             "time": self.time or ("real" if self.console else "virtual"),
             "smp": self.smp,
             "sbe": self.sbe,
+            "direct": self.direct,
             "policies": _policies(self.policy),
             "debug_exit": None if self.debug_exit is None else parse_port(self.debug_exit),
             "msr": self.msr,

@@ -60,6 +60,7 @@ def run_report(machine: Machine, result: RunResult, options: RunOptions, code: i
             "tlb_fills": stats.tlb_fills,
             "tlb_flushes": stats.tlb_flushes,
             "code_invalidations": stats.code_invalidations,
+            "direct_loops": stats.direct_loops,
         },
         "srat": _plain(machine.srat._asdict()),
         "nics": _nics(machine),

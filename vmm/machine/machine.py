@@ -44,16 +44,17 @@ class Machine:
 
     `memory` is bytes or `512M`; `cpus` 1 to 64; `cpu` a name from `vmm models`; `time` `virtual` (the VM's
     own clock: two runs are equal) or `real`; `smp` how several CPUs run, by `turns` on one host thread or, in
-    real time, on `threads` of their own; `sbe` `full`, `adaptive` or `off`; `policies` what becomes of
-    single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}` (`vmm insns` lists names and
-    what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is written there ends the run;
-    `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to record
-    (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is the date
-    at power-on, by default 2000-01-01 in virtual time and now in real time; `nics` network adapters, as `vmm
-    run --nic` takes them (`"user"`) or from a switch of this process (`vmm.Switch("lab").nic()`); `scsi` the
-    SCSI adapters, each `lsilogic` or `lsisas1068`, as many as the disks need if none are named; `disks` and
-    `cdroms` image files as `vmm run --disk` takes them (`"web.vmdk,snapshot"`); `boot` what firmware tries,
-    as in `cdrom,disk`.
+    real time, on `threads` of their own; `sbe` `full`, `adaptive` or `off`; `direct` whether hot loops run on
+    the host's own processor, `on` or `off` (the guest cannot tell), or `eager` at the first sight of each;
+    `policies` what becomes of single instructions instead, as in `{"WBINVD": "inline", "CPUID": "trap"}`
+    (`vmm insns` lists names and what each allows: `native`, `trap`, `inline`); `debug_exit` a port: what is
+    written there ends the run; `msr` what unknown MSRs do, `fault` or `zero`; `trace` names of events to
+    record (`vmm.machine.trace.TRACE_NAMES`) for `on_trace`; `protocol` insists on a boot protocol; `rtc` is
+    the date at power-on, by default 2000-01-01 in virtual time and now in real time; `nics` network adapters,
+    as `vmm run --nic` takes them (`"user"`) or from a switch of this process (`vmm.Switch("lab").nic()`);
+    `scsi` the SCSI adapters, each `lsilogic` or `lsisas1068`, as many as the disks need if none are named;
+    `disks` and `cdroms` image files as `vmm run --disk` takes them (`"web.vmdk,snapshot"`); `boot` what
+    firmware tries, as in `cdrom,disk`.
 
     Raises UsageError and ImageError for what cannot be booted, HostError for failures of our own.
     """
@@ -71,6 +72,7 @@ class Machine:
         time: str = "virtual",
         smp: str = "turns",
         sbe: str = "adaptive",
+        direct: str = "on",
         policies: Mapping[str, str] = NONE,
         debug_exit: int | None = None,
         msr: str = "fault",
@@ -94,6 +96,7 @@ class Machine:
             time=time,
             smp=smp,
             sbe=sbe,
+            direct=direct,
             policies=policies,
             debug_exit=debug_exit,
             msr=msr,

@@ -15,7 +15,18 @@ from vmm.errors import UsageError
 from vmm.loader import BootRequest, Module, acpi, memory_map
 from vmm.machine.policies import Choice, check_policies
 from vmm.machine.trace import kinds_of
-from vmm.monitor import MAX_CPUS, Config, Nic, Profile, ScsiModel, Smp, TimeMode, TraceKind, cpu_models
+from vmm.monitor import (
+    MAX_CPUS,
+    Config,
+    Direct,
+    Nic,
+    Profile,
+    ScsiModel,
+    Smp,
+    TimeMode,
+    TraceKind,
+    cpu_models,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +40,7 @@ VIRTUAL_RTC = 946_684_800
 SMP_MODES = {"turns": Smp.TURNS, "threads": Smp.THREADS}
 TIMES = {"virtual": TimeMode.VIRTUAL, "real": TimeMode.REAL}
 PROFILES = {"full": Profile.FULL, "adaptive": Profile.ADAPTIVE, "off": Profile.OFF}
+DIRECT = {"on": Direct.ON, "off": Direct.OFF, "eager": Direct.EAGER}
 SCSI_MODELS = {"lsilogic": ScsiModel.LSI53C1030, "lsisas1068": ScsiModel.SAS1068}
 MAX_SCSI_ADAPTERS = 4
 MSR_POLICIES = {"fault": False, "zero": True}
@@ -54,6 +66,7 @@ class MachineOptions:
     time: TimeMode
     smp: Smp
     sbe: Profile
+    direct: Direct
     policies: tuple[Choice, ...]
     debug_exit: int | None
     msr_ignore: bool
@@ -73,6 +86,7 @@ class MachineOptions:
             time=self.time,
             smp=self.smp,
             profile=self.sbe,
+            direct=self.direct,
             cpu_model=list(cpu_models()).index(self.cpu),
             rtc_epoch=self.rtc,
             msr_ignore=self.msr_ignore,
@@ -117,6 +131,7 @@ def check_options(
     time: str = "virtual",
     smp: str = "turns",
     sbe: str = "adaptive",
+    direct: str = "on",
     policies: Mapping[str, str] = NONE,
     debug_exit: int | None = None,
     msr: str = "fault",
@@ -143,6 +158,7 @@ def check_options(
         time=mode,
         smp=_smp(smp, mode),
         sbe=_choice("SBE profile", sbe, PROFILES),
+        direct=_choice("direct execution", direct, DIRECT),
         policies=check_policies(policies),
         debug_exit=_port(debug_exit),
         msr_ignore=_choice("policy for MSRs", msr, MSR_POLICIES),

@@ -10,6 +10,7 @@ from vmm.monitor.backend import Backend, ram_backend
 from vmm.monitor.enums import (
     Channel,
     CpuMode,
+    Direct,
     DiskKind,
     ExitReason,
     NicModel,
@@ -49,6 +50,7 @@ __all__ = [
     "Channel",
     "Config",
     "CpuMode",
+    "Direct",
     "DiskKind",
     "DiskPlace",
     "DiskStats",

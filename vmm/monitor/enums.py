@@ -44,6 +44,14 @@ class Profile(IntEnum):
     OFF = 2
 
 
+class Direct(IntEnum):
+    """Direct execution of hot loops: as they are found, never, or at the first sight of each (for tests)."""
+
+    ON = 0
+    OFF = 1
+    EAGER = 2
+
+
 class Policy(IntEnum):
     """What becomes of a sensitive instruction: it runs as it is, traps, or gives way to its inline form."""
 

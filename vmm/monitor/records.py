@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vmm.monitor.enums import (
     CpuMode,
+    Direct,
     ExitReason,
     NicModel,
     Policy,
@@ -49,6 +50,7 @@ class Config(NamedTuple):
     time: TimeMode = TimeMode.VIRTUAL
     smp: Smp = Smp.TURNS
     profile: Profile = Profile.ADAPTIVE
+    direct: Direct = Direct.ON
     cpu_model: int = 0
     rtc_epoch: int = 0
     quantum: int = 0
@@ -181,6 +183,7 @@ class Stats(NamedTuple):
     tlb_flushes: int
     blocks: int
     code_invalidations: int
+    direct_loops: int
     mmio: int
     unclaimed_reads: int
     unclaimed_writes: int

@@ -28,6 +28,7 @@ _MODE_BITS = (16, 32, 64, 16)
 _COUNTERS = (
     *("instructions", "vm_ns", "monitor_entries", "nmis", "engine_entries", "safe_points", "tlb_fills"),
     *("tlb_flushes", "blocks", "code_invalidations", "mmio", "unclaimed_reads", "unclaimed_writes"),
+    "direct_loops",
     *("sbe_blocks", "sbe_clean", "sbe_instructions", "sbe_candidates", "sbe_sites"),
 )
 

@@ -396,7 +396,7 @@ def _config(config: Config) -> Any:
     raw.memory, raw.rtc_epoch = config.memory, config.rtc_epoch
     raw.cpus, raw.time_mode, raw.sbe_profile = config.cpus, config.time, config.profile
     raw.cpu_model, raw.quantum, raw.msr_ignore = config.cpu_model, config.quantum, config.msr_ignore
-    raw.smp = config.smp
+    raw.direct, raw.smp = config.direct, config.smp
     raw.debug_exit_port = config.debug_exit_port
     raw.trace_mask = sum(1 << kind for kind in config.trace)
     if len(config.scsi) > len(raw.scsi_model):

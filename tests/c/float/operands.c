@@ -1,6 +1,8 @@
 /* Random operands of IEEE 754-2019 section 3.4's binary32 and binary64, and of integers. */
 #include "operands.h"
 
+#include <stdbool.h>
+
 struct layout {
     unsigned bits, fraction;
 };
@@ -77,7 +79,7 @@ static uint64_t integer_next(struct random *r)
     }
 }
 
-uint64_t operand_next(struct random *r, enum format format)
+static uint64_t operand_next(struct random *r, enum format format)
 {
     switch (format) {
     case FORMAT_int32: return (uint64_t)(int32_t)integer_next(r);
@@ -86,7 +88,8 @@ uint64_t operand_next(struct random *r, enum format format)
     }
 }
 
-uint64_t operand_beside(struct random *r, enum format format, uint64_t first)
+/* A second operand: often one with which `first` cancels in a sum, or overflows or underflows otherwise. */
+static uint64_t operand_beside(struct random *r, enum format format, uint64_t first)
 {
     struct layout l = layouts[format];
     unsigned max = exponent_max(l), bias = max / 2;
@@ -101,5 +104,38 @@ uint64_t operand_beside(struct random *r, enum format format, uint64_t first)
     case 3: return pack(l, random_next(r), edge + bias - exponent, fraction_next(r, l));
     case 4: return pack(l, random_next(r), exponent + bias - edge, fraction_next(r, l));
     default: return float_next(r, l);
+    }
+}
+
+void operands_fill(struct random *r, enum format format, union reg *d, union reg *s)
+{
+    bool wide = format == FORMAT_float64 || format == FORMAT_int64;
+    for (unsigned i = 0; i < (wide ? 2 : 4); i++) {
+        uint64_t a = operand_next(r, format);
+        uint64_t b = format <= FORMAT_float64 ? operand_beside(r, format, a) : operand_next(r, format);
+        if (wide)
+            s->doubles[i] = a, d->doubles[i] = b;
+        else
+            s->singles[i] = (uint32_t)a, d->singles[i] = (uint32_t)b;
+    }
+    /* Neighbours alike, for the horizontal ones. */
+    if (!(random_next(r) >> 16 & 3))
+        s->singles[1] = s->singles[0] ^ (uint32_t)(random_next(r) >> 16 & 0x80000001u);
+}
+
+/* Intel SDM volume 1, section 10.2.3; the modes are FTZ, RC and DAZ. */
+enum { FLAGS = 0x3f, MASKS = 0x1f80, MODES = 0xe040 };
+
+/* What guests compute with is half of all: everything masked, rounding to nearest. */
+uint32_t mxcsr_next(struct random *r)
+{
+    uint64_t dice = random_next(r) >> 16;
+    uint32_t flags = dice >> 8 & FLAGS, mode = dice >> 16 & MODES;
+    switch (dice & 7) {
+    case 0: return flags | mode | (dice >> 32 & MASKS);
+    case 1:
+    case 2:
+    case 3: return flags | mode | MASKS;
+    default: return flags | MASKS;
     }
 }

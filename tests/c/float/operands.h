@@ -4,15 +4,14 @@
 
 #include <stdint.h>
 
-#include "operations.h"
+#include "processor.h"
 
 struct random {
     uint64_t state; /* never 0 */
 };
 uint64_t random_next(struct random *r);
 
-uint64_t operand_next(struct random *r, enum format format);
-/* A second operand: often one with which `first` cancels in a sum, or overflows or underflows otherwise. */
-uint64_t operand_beside(struct random *r, enum format format, uint64_t first);
+void operands_fill(struct random *r, enum format format, union reg *d, union reg *s);
+uint32_t mxcsr_next(struct random *r);
 
 #endif
