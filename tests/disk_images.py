@@ -81,6 +81,14 @@ def grub(scratch: Path, prefix: str = "(hd0,msdos1)/boot/grub") -> tuple[bytes, 
     return (folder / "boot.img").read_bytes()[:_TABLE], core.read_bytes()
 
 
+def grub_for_cds(scratch: Path) -> bytes:
+    """GRUB for a CD's El Torito entry, which reads `grub.cfg` from the CD's root."""
+    folder = packages.require("grub-pc-bin", "usr/lib/grub/i386-pc/cdboot.img").parent
+    image, mkimage = scratch / "eltorito.img", tool("grub-common", "usr/bin/grub-mkimage")
+    run([mkimage, "-O", "i386-pc-eltorito", "-d", folder, "-p", "(cd)/", "-o", image, *_GRUB_MODULES])
+    return image.read_bytes()
+
+
 def run(command: list[str | Path]) -> None:
     """A tool that must succeed."""
     # The one library of grub-mkimage that a small Debian lacks.

@@ -1,4 +1,5 @@
-"""A minimal ISO 9660 image with one directory of files and, by El Torito, a boot sector."""
+"""A minimal ISO 9660 image with one directory of files and, by El Torito, a boot sector, a loader or a floppy
+disk's image."""
 
 from __future__ import annotations
 
@@ -11,19 +12,27 @@ _FIRST_FILE = 23
 _DATE = bytes((100, 1, 1, 0, 0, 0, 0))
 
 
-def build(files: Mapping[str, bytes], boot: bytes = b"") -> bytes:
-    """`files` by upper-case 8.3 name in the root directory; `boot` (up to 2048 bytes) is loaded at 0x7C00."""
+_NO_EMULATION, _FLOPPY = 0, 2
+FLOPPY_BYTES = 1_474_560
+
+
+def build(files: Mapping[str, bytes], boot: bytes = b"", *, boot_info: bool = False) -> bytes:
+    """`files` by upper-case 8.3 name in the root directory; the first 2048 bytes of `boot` are loaded at
+    0x7C00. With `boot_info` they are told where the rest is, as mkisofs' -boot-info-table does it. A `boot`
+    of 1.44 MB is a floppy disk for the BIOS."""
     contents = {".boot": boot.ljust(BLOCK, b"\0"), **dict(sorted(files.items()))}
     places: dict[str, int] = {}
     block = _FIRST_FILE
     for name, data in contents.items():
         places[name] = block
         block += -(-len(data) // BLOCK)
+    if boot_info:
+        contents[".boot"] = _with_boot_info(contents[".boot"], places[".boot"], len(boot))
     blocks = {
         _PVD: _volume(block),
         _BOOT: b"\0CD001\1" + b"EL TORITO SPECIFICATION".ljust(64, b"\0") + struct.pack("<I", _CATALOG),
         _END: b"\xffCD001\1",
-        _CATALOG: _catalog(places[".boot"]),
+        _CATALOG: _catalog(places[".boot"], _FLOPPY if len(boot) == FLOPPY_BYTES else _NO_EMULATION),
         _LITTLE: struct.pack("<BBIH2s", 1, 0, _ROOT, 1, b"\0\0"),
         _BIG: struct.pack(">BBIH2s", 1, 0, _ROOT, 1, b"\0\0"),
         _ROOT: _directory({name: (places[name], len(data)) for name, data in files.items()}),
@@ -68,9 +77,14 @@ def _volume(blocks: int) -> bytes:
     return head + sizes + tables + root + texts
 
 
-def _catalog(boot_block: int) -> bytes:
+def _with_boot_info(boot: bytes, block: int, length: int) -> bytes:
+    checksum = sum(struct.unpack(f"<{(length - 64) // 4}I", boot[64 : length & ~3])) & 0xFFFFFFFF
+    return boot[:8] + struct.pack("<4I40x", _PVD, block, length, checksum) + boot[64:]
+
+
+def _catalog(boot_block: int, medium: int) -> bytes:
     validation = bytearray(struct.pack("<BBH24sH2s", 1, 0, 0, b"vmm", 0, b"\x55\xaa"))
     checksum = -sum(struct.unpack("<16H", validation)) & 0xFFFF
     validation[28:30] = struct.pack("<H", checksum)
-    entry = struct.pack("<BBHBBHI", 0x88, 0, 0, 0, 0, 4, boot_block)
+    entry = struct.pack("<BBHBBHI", 0x88, medium, 0, 0, 0, 1 if medium == _FLOPPY else 4, boot_block)
     return bytes(validation) + entry.ljust(32, b"\0")

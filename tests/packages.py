@@ -57,6 +57,8 @@ CATALOGUE = {
         Package("acpica-tools"),
         Package("grub-pc-bin"),
         Package("grub-common"),
+        Package("isolinux"),
+        Package("syslinux-common"),
         Package("libdevmapper1.02.1"),
         Package("e2fsprogs"),
         Package("qemu-system-x86", program="qemu-system-x86_64"),

@@ -353,6 +353,26 @@ static void buffers_and_rings_that_are_not_memory_take_nothing(void)
     CHECK_EQ(reg(RDT), 8);
 }
 
+/* What was under way when the driver took the chip down comes to nobody, and not to where it was going. */
+static void frames_under_way_at_a_reset_or_a_move_are_stored_nowhere_else(void)
+{
+    enum { RESET, MASTER_OFF, BAR_OFF, BAR_MOVED, WAYS };
+    for (unsigned way = 0; way < WAYS; way++) {
+        uint32_t moved = NIC_BAR + (way == BAR_MOVED ? 1 << 20 : 0);
+        rx_ring(RING, 8, 0);
+        CHECK_EQ(net_deliver(port(), frame_to(nic_mac, 64), 64, board_now(rig) + MS), 0);
+        if (way == RESET)
+            set(CTRL, CTRL_RST);
+        pci_write(NIC, 0x10, 4, moved);
+        pci_write(NIC, 4, 2, way == MASTER_OFF ? 3 : way == BAR_OFF ? 5 : 7);
+        rig_advance(10 * MS);
+        CHECK_EQ(rx_get(0).length, way >= BAR_OFF ? 68 : 0);
+        CHECK_EQ(rx_get(1).status, 0);
+        pci_write(NIC, 0x10, 4, NIC_BAR), pci_write(NIC, 4, 2, 7);
+        CHECK_EQ(reg(RDH), way >= BAR_OFF ? 1 : 0);
+    }
+}
+
 static void a_buffer_may_be_the_ring(void)
 {
     rx_ring(RING, 15, 0);
@@ -388,6 +408,7 @@ int main(void)
     RUN_NIC(a_ring_of_null_buffers_ends);
     RUN_NIC(a_frame_larger_than_the_ring_is_lost);
     RUN_NIC(buffers_and_rings_that_are_not_memory_take_nothing);
+    RUN_NIC(frames_under_way_at_a_reset_or_a_move_are_stored_nowhere_else);
     RUN_NIC(a_buffer_may_be_the_ring);
     return check_done();
 }

@@ -300,6 +300,23 @@ static void mixed_descriptors_follow_the_first(void)
     CHECK_EQ(wire.count, 3);
 }
 
+/* Each of these would leave less room than what was gathered, if it counted before the packet's end. */
+static void a_context_amid_a_segmented_packet_is_not_its_own(void)
+{
+    static const struct { unsigned header, mss; } rows[] = {{0, 0}, {255, 1}, {HEADERS, 1}, {0, 0xffff}};
+    for (unsigned i = 0; i < 4; i++) {
+        tx_ring(RING), tcp_headers();
+        wire.count = 0;
+        tso_context(0, HEADERS, MSS, 0);
+        tx_put(1, TX_DATA, DATA | TSE | (HEADERS + 1700), TXD_IXSM | TXD_TXSM);
+        tso_context(2, rows[i].header, rows[i].mss, 0);
+        tx_put(3, TX_DATA, DATA | TSE | SEND | 800, 0), set(TDT, 4);
+        rig_advance(MS);
+        CHECK_EQ(wire.count, 3);
+        check_segment(0, 1000, false), check_segment(1, 1000, false), check_segment(2, 500, true);
+    }
+}
+
 static void smallest_segments_end_and_cost_time(void)
 {
     tx_ring(RING), tcp_headers();
@@ -456,6 +473,7 @@ int main(void)
     RUN_NIC(impossible_segmentations_are_dropped);
     RUN_NIC(headers_longer_than_a_segment_are_no_underflow);
     RUN_NIC(mixed_descriptors_follow_the_first);
+    RUN_NIC(a_context_amid_a_segmented_packet_is_not_its_own);
     RUN_NIC(smallest_segments_end_and_cost_time);
     RUN_NIC(heads_and_tails_outside_the_ring_stop_it);
     RUN_NIC(a_ring_that_never_ends_a_packet_is_consumed);

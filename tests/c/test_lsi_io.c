@@ -148,6 +148,20 @@ static void list_that_ends_too_early(void)
     lsi_end();
 }
 
+/* A command that fails once it has a slot gives it back. */
+static void commands_that_fail_give_their_slots_back(void)
+{
+    lsi_begin();
+    clear_attention();
+    for (unsigned i = 0; i < 300; i++) {
+        make_io(0, 0, CDB(READ_8), 16, FROM_DISK, 4096);
+        put_simple(FRAME + 0x30, SIMPLE | LAST | EOB | EOL, i % 2 ? 4095 : 4096, i % 2 ? DATA : 0xfffffff0);
+        CHECK_EQ(send_frame().ioc, 0x0003);
+    }
+    CHECK(SEND(FROM_DISK, 512, READ_1).turbo);
+    lsi_end();
+}
+
 static void list_without_an_end(void)
 {
     lsi_begin();
@@ -232,6 +246,27 @@ static void credits_are_the_limit(void)
         CHECK_EQ(r.context, i); /* equal commands end in order */
     }
     CHECK(!next_reply(&r));
+    lsi_end();
+}
+
+/* What was checked is what is used: the guest may write over frame and list at once. */
+static void frames_and_lists_are_read_once(void)
+{
+    struct result r;
+    lsi_begin();
+    mark_disk();
+    make_io(0, 0, CDB(READ_8), 16, FROM_DISK, 4096);
+    set8(FRAME + 2, 0x38 / 4);
+    put_simple(FRAME + 0x30, SIMPLE | LAST, 512, DATA);
+    set32le(FRAME + 0x38, 0x30000008), set32le(FRAME + 0x3c, CHAIN);
+    put_simple(CHAIN, SIMPLE | LAST | EOB | EOL, 3584, DATA + 0x1000);
+    w32(0x40, FRAME);
+    fill(FRAME, 0xff, 128), fill(CHAIN, 0xff, 128);
+    CHECK(next_reply(&r) && r.turbo);
+    CHECK_EQ(r.context, CONTEXT);
+    CHECK_EQ(mem8(DATA), 1);
+    CHECK_EQ(mem8(DATA + 0x1000 + 3583), 8);
+    CHECK_EQ(mem8(DATA + 0x1000 + 3584), 0);
     lsi_end();
 }
 
@@ -397,11 +432,13 @@ int main(void)
     RUN(chains_out_of_range);
     RUN(chain_outside_memory);
     RUN(list_that_ends_too_early);
+    RUN(commands_that_fail_give_their_slots_back);
     RUN(list_without_an_end);
     RUN(data_outside_memory);
     RUN(huge_and_zero_lengths);
     RUN(less_room_than_the_cdb_asks_for);
     RUN(credits_are_the_limit);
+    RUN(frames_and_lists_are_read_once);
     RUN(memory_in_flight_is_bounded);
     RUN(abort_ends_one_command);
     RUN(abort_of_nothing_is_answered);

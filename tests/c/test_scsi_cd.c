@@ -59,6 +59,20 @@ static void reading_blocks_of_2048(void)
     lsi_end();
 }
 
+static void the_odd_end_of_an_image_is_no_block(void)
+{
+    lsi_begin_as(VMK_SCSI_LSI53C1030);
+    attach(0, 0, BLOCKS * 2048 + 512, VMK_DISK_CDROM, true);
+    lsi_up();
+    clear_attention();
+    CHECK(SEND(FROM_DISK, 8, 0x25).turbo);
+    CHECK_EQ(be(DATA, 4), BLOCKS - 1);
+    CHECK(SEND(FROM_DISK, 2048, 0x28, 0, 0, 0, 0, BLOCKS - 1, 0, 0, 1, 0).turbo);
+    CHECK_EQ(SEND(FROM_DISK, 2048, 0x28, 0, 0, 0, 0, BLOCKS, 0, 0, 1, 0).sense, 0x052100);
+    CHECK_EQ(SEND(FROM_DISK, 4096, 0xa8, 0, 0, 0, 0, BLOCKS - 1, 0, 0, 0, 2).sense, 0x052100);
+    lsi_end();
+}
+
 static void table_of_contents(void)
 {
     begin();
@@ -152,6 +166,7 @@ int main(void)
 {
     RUN(inquiry_and_capacity);
     RUN(reading_blocks_of_2048);
+    RUN(the_odd_end_of_an_image_is_no_block);
     RUN(table_of_contents);
     RUN(drive_without_a_disc);
     RUN(another_disc);
