@@ -2,11 +2,12 @@
  *
  * The library is loaded by Python, which hands over its functions; the structures of its interface, version 1
  * (libslirp.h, 4.x), are declared here. It is not thread-safe: one lock stands around all of it. A thread of
- * our own waits for the sockets. The guest's frames enter on the sender's thread, so answers that need
- * no socket (ARP, DHCP) are there when the send returns; but while data of sockets is being moved, which
- * takes longer than a guest should stand still for an acknowledgement, they queue for that thread. Time is
- * the host's, as is the network. Leaves out IPv6 and the library's TFTP server (the boot server is our
- * own). */
+ * our own waits for the sockets. What the library has for the guest is handed on when that lock is free
+ * again: the other end of the cable has a lock too, which the guest's frames come through. Those enter on the
+ * sender's thread, so answers that need no socket (ARP, DHCP) are there when the send returns; but while data
+ * of sockets is being moved, which takes longer than a guest should stand still for an acknowledgement, they
+ * queue for our thread. Time is the host's, as is the network. Leaves out IPv6 and the library's TFTP server
+ * (the boot server is our own). */
 #define _GNU_SOURCE
 #include "net/user.h"
 
@@ -91,8 +92,10 @@ struct user {
     struct slirp_callbacks callbacks;
     void *slirp;
     pthread_mutex_t lock;      /* of the library */
-    pthread_mutex_t tray_lock; /* of the tray; taken alone or under `lock` */
+    pthread_mutex_t tray_lock; /* of both trays; taken alone or under `lock` */
     struct frames tray;        /* the guest's, for whoever has `lock` */
+    struct frames out;         /* for the guest, for whoever has just let go of `lock` */
+    bool handing_out;          /* somebody does, and will see what is added */
     pthread_t thread;
     bool running;
     atomic_bool stop, moving; /* moving: data of sockets */
@@ -116,12 +119,67 @@ static void kick(struct user *u)
         return; /* the counter is full: the thread is awake */
 }
 
+/* ---- the trays ---- */
+
+/* What does not fit is lost, as on a wire. */
+static void put(struct user *u, struct frames *tray, const void *bytes, size_t len)
+{
+    struct frame *f = frame_new(bytes, len, 0);
+    if (!f)
+        return;
+    pthread_mutex_lock(&u->tray_lock);
+    bool fits = frames_fit(tray, len, NET_QUEUE_BYTES);
+    if (fits)
+        frames_insert(tray, f);
+    pthread_mutex_unlock(&u->tray_lock);
+    if (!fits)
+        free(f);
+}
+
+static struct frame *take_from(struct user *u, struct frames *tray)
+{
+    pthread_mutex_lock(&u->tray_lock);
+    struct frame *f = frames_take_due(tray, UINT64_MAX);
+    pthread_mutex_unlock(&u->tray_lock);
+    return f;
+}
+
+/* Under the lock. */
+static void empty_tray(struct user *u)
+{
+    for (struct frame *f; (f = take_from(u, &u->tray)); free(f))
+        u->lib.input(u->slirp, f->bytes, (int)f->len);
+}
+
+/* The next one for the guest; NULL ends the handing out in the same step. */
+static struct frame *next_out(struct user *u)
+{
+    pthread_mutex_lock(&u->tray_lock);
+    struct frame *f = frames_take_due(&u->out, UINT64_MAX);
+    u->handing_out = f;
+    pthread_mutex_unlock(&u->tray_lock);
+    return f;
+}
+
+/* Without the lock. One at a time, so that frames stay in order. */
+static void hand_out(struct user *u)
+{
+    pthread_mutex_lock(&u->tray_lock);
+    bool other = u->handing_out;
+    u->handing_out = true;
+    pthread_mutex_unlock(&u->tray_lock);
+    if (other)
+        return;
+    for (struct frame *f; (f = next_out(u)); free(f))
+        sink_take(&u->sink, f->bytes, f->len, 0);
+}
+
 /* ---- what the library calls, under the lock ---- */
 
 static ssize_t on_packet(const void *frame, size_t len, void *opaque)
 {
     struct user *u = opaque;
-    sink_take(&u->sink, frame, len, 0);
+    put(u, &u->out, frame, len);
     return (ssize_t)len;
 }
 
@@ -190,23 +248,6 @@ static const struct slirp_callbacks our_callbacks = {
     .notify = on_notify,
 };
 
-/* ---- the guest's frames ---- */
-
-static struct frame *take_from_tray(struct user *u)
-{
-    pthread_mutex_lock(&u->tray_lock);
-    struct frame *f = frames_take_due(&u->tray, UINT64_MAX);
-    pthread_mutex_unlock(&u->tray_lock);
-    return f;
-}
-
-/* Under the lock. */
-static void empty_tray(struct user *u)
-{
-    for (struct frame *f; (f = take_from_tray(u)); free(f))
-        u->lib.input(u->slirp, f->bytes, (int)f->len);
-}
-
 /* ---- our thread ---- */
 
 static uint32_t until_timer(const struct user *u, uint32_t wait)
@@ -244,6 +285,7 @@ static void *work(void *ctx)
         u->lib.pollfds_fill(u->slirp, &wait, on_add_poll, u);
         wait = until_timer(u, wait < LONGEST_WAIT ? wait : LONGEST_WAIT);
         pthread_mutex_unlock(&u->lock);
+        hand_out(u);
         int ready = poll(u->fds, u->nfds, (int)wait), failed = ready < 0;
         if (!failed && u->fds[0].revents && read(u->wake, &count, sizeof(count)) < 0)
             continue;
@@ -254,6 +296,7 @@ static void *work(void *ctx)
         run_timers(u);
         pthread_mutex_unlock(&u->lock);
         atomic_store(&u->moving, false);
+        hand_out(u);
     }
     return NULL;
 }
@@ -264,20 +307,12 @@ static void peer_send(void *ctx, const uint8_t *frame, size_t len, uint64_t now)
 {
     struct user *u = ctx;
     (void)now;
-    struct frame *f = frame_new(frame, len, 0);
-    if (!f)
-        return;
-    pthread_mutex_lock(&u->tray_lock);
-    bool fits = frames_fit(&u->tray, len, NET_QUEUE_BYTES);
-    if (fits)
-        frames_insert(&u->tray, f);
-    pthread_mutex_unlock(&u->tray_lock);
-    if (!fits)
-        free(f);
+    put(u, &u->tray, frame, len);
     if (!atomic_load(&u->moving)) {
         pthread_mutex_lock(&u->lock);
         empty_tray(u);
         pthread_mutex_unlock(&u->lock);
+        hand_out(u);
     }
     kick(u); /* new sockets to wait for, or what is in the tray */
 }
@@ -295,6 +330,7 @@ static void peer_close(void *ctx)
     if (u->wake >= 0)
         close(u->wake);
     frames_clear(&u->tray);
+    frames_clear(&u->out);
     pthread_mutex_destroy(&u->tray_lock);
     pthread_mutex_destroy(&u->lock);
     free(u);

@@ -111,6 +111,33 @@ def test_tcp_to_the_host_and_back(guest: Guest) -> None:
         assert not echo.is_alive()
 
 
+def test_frames_of_both_directions_at_once_do_not_wait_for_each_other(guest: Guest) -> None:
+    """The switch's lock and the library's are met in either order."""
+    with socket.socket(type=socket.SOCK_DGRAM) as host:
+        host.bind(("127.0.0.1", 0))
+        echo = threading.Thread(target=_echo_datagrams, args=(host,), daemon=True)
+        echo.start()
+        question = packets.udp_packet(GUEST, GATEWAY, Udp(7000, host.getsockname()[1], b"hello"))
+        guest.send(packets.udp_packet(packets.NO_IP, packets.BROADCAST_IP, Udp(68, 67, dhcp_discover())))
+        sender = threading.Thread(target=lambda: [guest.send(question) for _ in range(3000)], daemon=True)
+        sender.start()
+        sender.join(WAIT)
+        assert not sender.is_alive()
+        answer = guest.receive(lambda packet: (d := packets.read_udp(packet)) and d.to == 7000 and d.payload)
+        assert answer == b"HELLO"
+        host.sendto(b"", host.getsockname())
+        echo.join(WAIT)
+
+
+def _echo_datagrams(host: socket.socket) -> None:
+    """Until an empty one comes."""
+    while True:
+        data, source = host.recvfrom(100)
+        if not data:
+            return
+        host.sendto(data.upper(), source)
+
+
 def _echo_once(server: socket.socket) -> None:
     client, _ = server.accept()
     with client:
