@@ -119,7 +119,12 @@ def test_frames_of_both_directions_at_once_do_not_wait_for_each_other(guest: Gue
         echo.start()
         question = packets.udp_packet(GUEST, GATEWAY, Udp(7000, host.getsockname()[1], b"hello"))
         guest.send(packets.udp_packet(packets.NO_IP, packets.BROADCAST_IP, Udp(68, 67, dhcp_discover())))
-        sender = threading.Thread(target=lambda: [guest.send(question) for _ in range(3000)], daemon=True)
+
+        def ask() -> None:
+            for _ in range(3000):
+                guest.send(question)
+
+        sender = threading.Thread(target=ask, daemon=True)
         sender.start()
         sender.join(WAIT)
         assert not sender.is_alive()
