@@ -44,6 +44,7 @@ _Static_assert(DATA_AT + sizeof(struct direct_data) <= PAGE_SIZE, "room for data
 #define JMP 0xe9
 #define NO_JUMP 0xffff
 #define NEAR_ENOUGH (1ll << 30)
+#define HINT_STEP (32ull << 20)
 
 /* A block that was seen when a sample was due. */
 struct head {
@@ -299,19 +300,33 @@ static void start_afresh(struct direct *d)
     memset(d->pages, 0, sizeof(d->pages));
 }
 
-/* Code and data near the engine's code. The code is writable only while something is compiled. */
+static uint8_t *map_at(uintptr_t hint, const uint8_t *near)
+{
+    uint8_t *room = mmap((void *)(hint & ~0xfffffull), CODE_BYTES + DATA_BYTES, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return NULL;
+    int64_t distance = room - near;
+    if (distance < NEAR_ENOUGH && distance > -NEAR_ENOUGH)
+        return room;
+    munmap(room, CODE_BYTES + DATA_BYTES);
+    return NULL;
+}
+
+/* Code and data near the engine's code, where the process has room: a hint that is taken may lead anywhere.
+ * The code is writable only while something is compiled. */
 static bool map_room(struct direct *d, const uint8_t *near)
 {
-    void *hint = (void *)(((uintptr_t)near & ~0xfffffull) + NEAR_ENOUGH / 2);
-    void *room = mmap(hint, CODE_BYTES + DATA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                      -1, 0);
-    if (room == MAP_FAILED)
+    for (uintptr_t far = 9 * HINT_STEP; !d->code && far < NEAR_ENOUGH; far += HINT_STEP) {
+        d->code = map_at((uintptr_t)near + far, near);
+        if (!d->code)
+            d->code = map_at((uintptr_t)near - far, near);
+    }
+    if (!d->code)
         return false;
-    d->code = room;
     d->data = d->code + CODE_BYTES;
     start_afresh(d);
-    int64_t distance = d->code - near;
-    return distance < NEAR_ENOUGH && distance > -NEAR_ENOUGH;
+    return true;
 }
 
 static bool protect(struct direct *d, int prot)
